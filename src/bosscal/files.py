@@ -1,0 +1,82 @@
+"""Writing files so that nothing is ever half-written, and the same content is always the same bytes."""
+
+import hashlib
+import json
+import os
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+
+from bosscal.errors import UserError
+
+
+@contextmanager
+def replacing(path):
+    """Yield a temporary name beside ``path`` that becomes ``path`` when the block succeeds.
+
+    The temporary keeps the suffix, since writers choose their format by it.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{os.getpid()}-{path.name}")
+    try:
+        yield temporary
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_text(path, text):
+    """Write UTF-8 text."""
+    with replacing(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def write_json(path, content):
+    """Write JSON with sorted keys."""
+    write_text(path, json.dumps(content, indent=1, sort_keys=True) + "\n")
+
+
+def read_json(path):
+    return json.loads(Path(path).read_text(encoding="utf-8"))
+
+
+def write_arrays(path, arrays, meta):
+    """Write named arrays and a dictionary of facts about them as an uncompressed npz, without pickle."""
+    with replacing(path) as temporary:
+        with open(temporary, "wb") as stream:
+            np.savez(stream, meta=np.array(json.dumps(meta, sort_keys=True)), **arrays)
+
+
+class Arrays:
+    """Arrays of an npz file, each read when it is asked for, and the ``meta`` dictionary written with them."""
+
+    def __init__(self, path):
+        self._path = path
+        try:
+            self._npz = np.load(path, allow_pickle=False)
+            self.meta = json.loads(str(self._npz["meta"]))
+        except (OSError, ValueError, KeyError) as error:
+            raise UserError(f"{path}: not a file that bosscal wrote ({error}); delete it and run again") from error
+
+    def __contains__(self, name):
+        return name in self._npz.files
+
+    def __getitem__(self, name):
+        return self._npz[name]
+
+    def names(self):
+        return [name for name in self._npz.files if name != "meta"]
+
+
+def sha1sum(path):
+    """SHA-1 of a file as hexadecimal text: the checksum that SDSS publishes beside its files."""
+    with open(path, "rb") as stream:
+        return hashlib.file_digest(stream, "sha1").hexdigest()
+
+
+def write_table(path, table):
+    """Write an astropy table as ECSV: text with units, descriptions and masked values."""
+    with replacing(path) as temporary:
+        table.write(temporary, format="ascii.ecsv", overwrite=True)
