@@ -121,7 +121,7 @@ class CameraExposure:
     def __getattr__(self, name):
         if name not in ARRAYS:
             raise AttributeError(name)
-        return self._arrays[name] if name in self._arrays else None
+        return self._arrays.get(name)
 
     def trace_set(self, kind):
         """The ``wave`` (loglam) or ``width`` (spatial sigma [pixels]) trace set; None for a spec file."""
@@ -143,22 +143,7 @@ class CameraExposure:
     def read(cls, path):
         """Read back what :meth:`write` wrote; arrays are loaded when first used."""
         arrays = Arrays(path)
-        return cls(Header.from_dict(arrays.meta), _Loaded(arrays))
-
-
-class _Loaded(dict):
-    """Arrays of a file as a mapping that loads each on first use."""
-
-    def __init__(self, arrays):
-        super().__init__()
-        self._source = arrays
-
-    def __contains__(self, name):
-        return name in self._source
-
-    def __missing__(self, name):
-        self[name] = self._source[name]
-        return self[name]
+        return cls(Header.from_dict(arrays.meta), arrays)
 
 
 def trace_set_arrays(kind, trace_set):

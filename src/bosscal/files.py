@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+from collections.abc import Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -49,25 +50,28 @@ def write_arrays(path, arrays, meta):
             np.savez(stream, meta=np.array(json.dumps(meta, sort_keys=True)), **arrays)
 
 
-class Arrays:
-    """Arrays of an npz file, each read when it is asked for, and the ``meta`` dictionary written with them."""
+class Arrays(Mapping):
+    """Arrays of an npz file by name, each read when first asked for, and the ``meta`` written with them."""
 
     def __init__(self, path):
-        self._path = path
         try:
             self._npz = np.load(path, allow_pickle=False)
             self.meta = json.loads(str(self._npz["meta"]))
         except (OSError, ValueError, KeyError) as error:
             raise UserError(f"{path}: not a file that bosscal wrote ({error}); delete it and run again") from error
-
-    def __contains__(self, name):
-        return name in self._npz.files
+        self._names = [name for name in self._npz.files if name != "meta"]
+        self._loaded = {}
 
     def __getitem__(self, name):
-        return self._npz[name]
+        if name not in self._loaded:
+            self._loaded[name] = self._npz[name]
+        return self._loaded[name]
 
-    def names(self):
-        return [name for name in self._npz.files if name != "meta"]
+    def __iter__(self):
+        return iter(self._names)
+
+    def __len__(self):
+        return len(self._names)
 
 
 def sha1sum(path):

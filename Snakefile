@@ -1,0 +1,28 @@
+# How the BOSS pipeline turns detected electrons into calibrated flux: from a plate/fiber list to a report.
+# Edit config.yaml, then run:  snakemake --cores 2
+from snakemake.utils import min_version
+
+min_version("9.0")
+
+
+configfile: "config.yaml"
+
+
+report: "workflow/report/workflow.rst"
+
+
+include: "workflow/rules/common.smk"
+include: "workflow/rules/simulate.smk"
+include: "workflow/rules/download.smk"
+include: "workflow/rules/targets.smk"
+include: "workflow/rules/extract.smk"
+include: "workflow/rules/calibrate.smk"
+include: "workflow/rules/compare.smk"
+include: "workflow/rules/plot.smk"
+include: "workflow/rules/report.smk"
+
+
+rule all:
+    default_target: True
+    input:
+        "results/report/index.html",

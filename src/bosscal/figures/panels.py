@@ -1,0 +1,189 @@
+"""The tutorial's six panels for one fiber of a camera exposure."""
+
+import numpy as np
+
+from bosscal.figures.style import (
+    BLACK,
+    BLUE,
+    FLUX_UNIT,
+    GREEN,
+    GREY,
+    ORANGE,
+    PAGE_WIDTH,
+    PINK,
+    RED,
+    WAVELENGTH_LABEL,
+    legend_above,
+    mark_simulated,
+    new_figure,
+)
+
+SPCALIB_SCALE = 5  # the tutorial draws 5/spcalib so that it shares an axis with the other components
+
+DOTS = {"linestyle": "none", "marker": ".", "markersize": 1.5, "markeredgewidth": 0, "rasterized": True}
+
+
+def six_panels(exposure, reconstruction, fiber, title):
+    """Draw what the pipeline did to one fiber beside what the tutorial predicts.
+
+    Parameters
+    ----------
+    exposure : CameraExposure
+    reconstruction : mapping of 2D[nfiber, nrow]
+        From :func:`bosscal.tutorial.reconstruct`.
+    fiber : int
+        Fiber number, 1-1000.
+    title : str
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        Panels whose inputs the product lacks say so.
+    """
+    index = int(np.flatnonzero(exposure.fiber == fiber)[0])
+
+    def of(name):
+        """A row of the exposure or the reconstruction, as float64; None if the product lacks it."""
+        source = getattr(exposure, name) if name in EXPOSURE_ROWS else reconstruction.get(name)
+        return None if source is None else np.asarray(source[index], dtype=np.float64)
+
+    rows = {name: of(name) for name in (*EXPOSURE_ROWS, *RECONSTRUCTION_ROWS)}
+    rows["good"] = reconstruction["good"][index]
+    rows["egood"] = reconstruction["egood"][index] if "egood" in reconstruction else rows["good"]
+    rows["wave"] = 10 ** rows["loglam"]
+
+    figure = new_figure(PAGE_WIDTH, 8.6)
+    axes = figure.subplots(3, 2)
+    for draw, panel in zip(
+        (_flux, _electrons, _flats, _calibration, _excess, _variances), axes.flat, strict=True
+    ):
+        draw(panel, rows)
+    limits = _lit_range(rows)
+    for panel in axes.flat[:5]:
+        panel.set_xlim(*limits)
+        panel.set_xlabel(WAVELENGTH_LABEL)
+    figure.suptitle(title, fontsize=8.5, x=0.01, ha="left")
+    if exposure.header.simulated:
+        mark_simulated(figure)
+    return figure
+
+
+def panel_title(exposure, target):
+    """Plate-mjd-fiber, camera, exposure, OBJTYPE and read noise of a target in one line."""
+    objtype = exposure.objtype[exposure.fiber == target.fiber][0]
+    readnoise = "/".join(f"{value:.2f}" for value in exposure.header.readnoise)
+    return (
+        f"{target.plate}-{target.mjd}-{target.fiber}   {target.camera}[{target.expidx}] = #{target.expnum}   "
+        f"{objtype}   read noise {readnoise} e⁻"
+    )
+
+
+EXPOSURE_ROWS = ("loglam", "flux", "sky", "superflat", "fiberflat", "corr", "spcalib")
+RECONSTRUCTION_ROWS = (
+    "electrons", "readnoise", "evar", "evar_pred", "var", "var_pred", "flat", "bin_ratio", "distort", "calib_applied",
+)  # fmt: skip
+
+
+def _where(values, keep):
+    """``values`` with NaN, which matplotlib leaves out, where not ``keep``."""
+    return np.where(keep, values, np.nan)
+
+
+def _top(values, percent, keep=None):
+    """Upper axis limit: a percentile of the values, or 1 where there is nothing to show."""
+    if keep is not None:
+        values = values[keep]
+    values = values[np.isfinite(values)]
+    top = np.percentile(values, percent) if values.size else 0
+    return top if top > 0 else 1
+
+
+def _lit_range(rows):
+    """Wavelengths [Å] where the flat field is positive; all of a spec file's."""
+    lit = np.flatnonzero(rows["flat"] > 0) if rows["flat"] is not None else np.arange(len(rows["wave"]))
+    ends = rows["wave"][lit[[0, -1]]] if lit.size else rows["wave"][[0, -1]]
+    return ends.min(), ends.max()
+
+
+def _missing(panel, what):
+    """Say in an empty panel why it is empty."""
+    panel.text(0.5, 0.5, f"{what}:\nnot in a spec file", transform=panel.transAxes, ha="center", va="center", color=GREY)
+    panel.set_yticks([])
+
+
+def _flux(panel, rows):
+    observed, good = rows["flux"] + rows["sky"], rows["good"]
+    panel.plot(rows["wave"], _where(observed, good), color=BLACK, label="flux + sky", **DOTS)
+    panel.plot(rows["wave"], _where(rows["var"], good), color=RED, label="variance", **DOTS)
+    if rows["var_pred"] is not None:
+        panel.plot(
+            rows["wave"], _where(rows["var_pred"], good & rows["egood"]), color=BLUE, label="from eflux", **DOTS
+        )
+    panel.set_ylim(0, _top(observed, 99, good))
+    panel.set_ylabel(f"Flux [{FLUX_UNIT}]\nand its variance [flux²]")
+    legend_above(panel)
+
+
+def _electrons(panel, rows):
+    good = rows["egood"]
+    panel.plot(rows["wave"], _where(rows["electrons"], good), color=BLACK, label="electrons", **DOTS)
+    panel.plot(rows["wave"], _where(rows["evar"], good), color=RED, label="variance", **DOTS)
+    panel.plot(rows["wave"], _where(rows["evar_pred"], good), color=BLUE, label="predicted", **DOTS)
+    panel.plot(rows["wave"], rows["readnoise"], color=GREEN, label="read noise")
+    panel.set_ylim(0, _top(rows["evar"], 99))
+    panel.set_ylabel("Detected electrons [e⁻]\nand their variance [(e⁻)²]")
+    legend_above(panel)
+
+
+def _flats(panel, rows):
+    if rows["flat"] is None:
+        _missing(panel, "flat fields")
+        return
+    panel.plot(rows["wave"], rows["superflat"], color=RED, label="superflat")
+    panel.plot(rows["wave"], rows["fiberflat"], color=BLUE, label="fiberflat")
+    panel.plot(rows["wave"], rows["flat"], color=BLACK, label="both")
+    panel.set_ylim(0, None)
+    panel.set_ylabel("Flat-field correction")
+    legend_above(panel)
+
+
+def _calibration(panel, rows):
+    wave, applied = rows["wave"], rows["calib_applied"]
+    applied = _where(applied, rows["good"] & rows["egood"] & (applied > 0))
+    if rows["spcalib"] is None:
+        panel.plot(wave, applied, color=BLACK, label="applied; components not in a spec file")
+        panel.set_ylabel(f"Calibration [{FLUX_UNIT}\nper detected e⁻]")
+        curves = [applied]
+    else:
+        spcalib = _where(rows["spcalib"], rows["spcalib"] > 0)
+        curves = [SPCALIB_SCALE / spcalib, rows["corr"], rows["distort"], rows["bin_ratio"], applied]
+        labels = (f"{SPCALIB_SCALE}/spcalib", "corr", "distort", "R", "all")
+        for curve, label, color in zip(curves, labels, (RED, BLUE, PINK, GREEN, BLACK), strict=True):
+            panel.plot(wave, curve, color=color, label=label)
+        panel.set_ylabel(f"Calibration [{FLUX_UNIT}\nper e⁻] and its components")
+    lit = np.isfinite(applied)
+    panel.set_ylim(0, 1.15 * max(_top(curve, 99, lit) for curve in curves) if lit.any() else 1)
+    legend_above(panel)
+
+
+def _excess(panel, rows):
+    excess = rows["evar"] - np.maximum(rows["electrons"], 0)
+    shown = rows["egood"] & (excess > 0)
+    excess_rms = np.sqrt(np.where(shown, excess, 0))
+    panel.plot(rows["wave"], _where(excess_rms, shown), color=BLACK, label="(variance − electrons)$^{1/2}$", **DOTS)
+    panel.plot(rows["wave"], rows["readnoise"], color=RED, label="predicted read noise")
+    panel.set_ylim(0, _top(excess_rms, 95, shown))
+    panel.set_ylabel("Excess rms over shot noise [e⁻]")
+    legend_above(panel)
+
+
+def _variances(panel, rows):
+    limit = _top(rows["evar"], 99)
+    good = rows["egood"]
+    panel.plot(_where(rows["evar_pred"], good), _where(rows["evar"], good), color=BLACK, label="pixels", **DOTS)
+    panel.plot([0, limit], [0, limit], color=ORANGE, linestyle="--", label="equal")
+    panel.set_xlim(0, limit)
+    panel.set_ylim(0, limit)
+    panel.set_xlabel("Predicted electron variance [(e⁻)²]")
+    panel.set_ylabel("Actual electron variance [(e⁻)²]")
+    legend_above(panel)

@@ -1,0 +1,34 @@
+"""Where the survey's files are on the server: bossdata's paths.
+
+Import this module late: bossdata imports all of itself, about 2 s.
+"""
+
+import warnings
+
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")  # of pydl, about astropy's test runner, which nothing here uses
+    from bossdata.bits import SPPIXMASK
+    from bossdata.path import Finder
+
+
+def finder(sas_path, run2d):
+    """bossdata's path finder of a reduction, e.g. ("/sas/dr12/boss", "v5_7_0")."""
+    return Finder(sas_path, run2d, verbose=False)
+
+
+def frame_paths(finder, plate, mjd, camera, expnum, flatnum):
+    """Server paths of one camera exposure's files, in the order of :data:`bosscal.surveyfiles.FRAME_FILES`."""
+    exposure, flat = f"{camera}-{expnum:08d}", f"{camera}-{flatnum:08d}"
+    names = (
+        f"spFrame-{exposure}.fits.gz",
+        f"spCFrame-{exposure}.fits",
+        f"spFlat-{flat}.fits.gz",
+        f"spFluxcalib-{exposure}.fits.gz",
+        f"spFluxcorr-{exposure}.fits.gz",
+    )
+    return [finder.get_plate_path(plate, name) for name in names] + [finder.get_fluxdistort_path(plate, mjd)]
+
+
+def mask_bits():
+    """Names and values of the SPPIXMASK bits."""
+    return {name: value for name, value in vars(SPPIXMASK).items() if not name.startswith("_")}

@@ -1,0 +1,51 @@
+"""What an output was made by: a digest of the code that a step runs, and the versions of its libraries."""
+
+import ast
+import hashlib
+from importlib.metadata import version
+from pathlib import Path
+
+PACKAGE = Path(__file__).parent
+LIBRARIES = ("numpy", "astropy", "matplotlib", "bossdata", "snakemake", "pyyaml")
+
+
+def _imported_modules(path):
+    """Files of this package that a Python file imports, anywhere in it."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        names = []
+        if isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
+            names = [node.module] + [f"{node.module}.{alias.name}" for alias in node.names]
+        elif isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        for name in names:
+            package, *rest = name.split(".")
+            if package != PACKAGE.name:
+                continue
+            base = PACKAGE.joinpath(*rest)
+            for candidate in (base.with_suffix(".py"), base / "__init__.py"):
+                if candidate.is_file():
+                    yield candidate
+
+
+def code_files(script):
+    """A script and every module of this package that it imports, directly or not; sorted."""
+    found, waiting = set(), [Path(script)]
+    while waiting:
+        path = waiting.pop()
+        if path not in found:
+            found.add(path)
+            waiting.extend(_imported_modules(path))
+    return sorted(found)
+
+
+def code_digest(script):
+    """Digest of the code that a script runs: it changes when an edit concerns the script, and only then."""
+    digest = hashlib.sha256()
+    for path in code_files(script):
+        digest.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
+    return digest.hexdigest()[:16]
+
+
+def library_versions():
+    """Installed versions of the libraries that the numbers and figures come from."""
+    return {name: version(name) for name in LIBRARIES}

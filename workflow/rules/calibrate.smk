@@ -1,0 +1,21 @@
+# The prediction of calibration and noise from their components, for every fiber of a camera exposure.
+
+
+rule calibrate:
+    input:
+        "results/extract_frame/{plate_mjd}/{unit}.npz",
+    output:
+        "results/calibrate/{plate_mjd}/{unit}.npz",
+    params:
+        code=code("calibrate.py"),
+        mask_allow=MASK_ALLOW,
+    log:
+        "results/logs/calibrate/{plate_mjd}/{unit}.log",
+    benchmark:
+        "results/benchmarks/calibrate/{plate_mjd}/{unit}.tsv"
+    resources:
+        mem_mb=1500,
+    conda:
+        ENVIRONMENT
+    script:
+        "../scripts/calibrate.py"

@@ -1,0 +1,59 @@
+# All that the later steps need of a camera exposure, in one npz: for all fibers of the camera from the
+# per-plate files, or for one fiber from its full spec file.
+
+
+def get_frame_paths(wildcards):
+    """Server paths of the files of a camera exposure."""
+    plate, mjd = map(int, wildcards.plate_mjd.split("-"))
+    camera, expnum = wildcards.exposure.split("-")
+    # Frames are asked for by the targets on them, and one spec-lite file told the exposures of all.
+    cameras = next(
+        cameras
+        for (products, *plate_mjd, _), cameras in get_exposures().items()
+        if products == "frames" and plate_mjd == [plate, mjd] and camera in cameras
+    )
+    return mirror.frame_paths(FINDER, plate, mjd, camera, int(expnum), cameras[camera][int(expnum)])
+
+
+rule extract_frame:
+    input:
+        lambda wildcards: [mirrored(path) for path in get_frame_paths(wildcards)],
+    output:
+        "results/extract_frame/{plate_mjd}/{exposure}.npz",
+    params:
+        code=code("extract_frame.py"),
+        names=get_frame_paths,
+    log:
+        "results/logs/extract_frame/{plate_mjd}/{exposure}.log",
+    benchmark:
+        "results/benchmarks/extract_frame/{plate_mjd}/{exposure}.tsv"
+    resources:
+        mem_mb=1500,
+    conda:
+        ENVIRONMENT
+    script:
+        "../scripts/extract_frame.py"
+
+
+def get_spec_name(wildcards):
+    """Server path of a full spec file."""
+    plate, mjd = map(int, wildcards.plate_mjd.split("-"))
+    return get_spec_path("spec", plate, mjd, int(wildcards.fiber))
+
+
+rule extract_spec:
+    input:
+        lambda wildcards: mirrored(get_spec_name(wildcards)),
+    output:
+        "results/extract_frame/{plate_mjd}/{exposure}-{fiber}.npz",
+    params:
+        code=code("extract_spec.py"),
+        name=get_spec_name,
+    log:
+        "results/logs/extract_frame/{plate_mjd}/{exposure}-{fiber}.log",
+    benchmark:
+        "results/benchmarks/extract_frame/{plate_mjd}/{exposure}-{fiber}.tsv"
+    conda:
+        ENVIRONMENT
+    script:
+        "../scripts/extract_spec.py"
