@@ -26,3 +26,5 @@ rule all:
     default_target: True
     input:
         "results/report/index.html",
+        # A step after a checkpoint does not ask whether the checkpoint's output is there, so the end of the run does.
+        rules.list_exposures.output,

@@ -38,12 +38,17 @@ def code_files(script):
     return sorted(found)
 
 
+def digest(paths):
+    """Digest of files' names and contents."""
+    total = hashlib.sha256()
+    for path in paths:
+        total.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
+    return total.hexdigest()[:16]
+
+
 def code_digest(script):
     """Digest of the code that a script runs: it changes when an edit concerns the script, and only then."""
-    digest = hashlib.sha256()
-    for path in code_files(script):
-        digest.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
-    return digest.hexdigest()[:16]
+    return digest(code_files(script))
 
 
 def library_versions():

@@ -1,1 +1,157 @@
-# stub
+# The embedded plate: a server's worth of files in the survey's format, made on demand below results/simulated/.
+# README.md, section "The simulated plate", says what it contains.
+from bosscal import simulation
+from bosscal.provenance import digest
+
+SIMULATION = {
+    "seed": 20130402,
+    # Only the simulation's own modules: an edit of the calibration is judged against data that stay as they were.
+    "code": digest(sorted((SOURCE / "bosscal" / "simulation").glob("*.py"))),
+}
+
+
+def simulated(server_path):
+    return f"{SIMULATED}/{server_path}"
+
+
+def pattern(server_path, **wildcards):
+    """Output pattern from an example's path: each value is replaced by its wildcard."""
+    path = str(server_path)
+    for name, value in wildcards.items():
+        path = path.replace(value, f"{{{name}}}")
+    return simulated(path)
+
+
+rule simulate_frames:
+    output:
+        [
+            pattern(path, camera="b1", expnum="00158842")
+            for path in simulation.camera_exposure_paths("b1", 158842)
+        ],
+    params:
+        **SIMULATION,
+    log:
+        "results/logs/simulate/frames-{camera}-{expnum}.log",
+    benchmark:
+        "results/benchmarks/simulate/frames-{camera}-{expnum}.tsv"
+    resources:
+        mem_mb=2000,
+    conda:
+        ENVIRONMENT
+    script:
+        "../scripts/simulate.py"
+
+
+rule simulate_flat:
+    output:
+        pattern(simulation.flat_path("b1"), camera="b1"),
+    params:
+        **SIMULATION,
+    log:
+        "results/logs/simulate/flat-{camera}.log",
+    benchmark:
+        "results/benchmarks/simulate/flat-{camera}.tsv"
+    conda:
+        ENVIRONMENT
+    script:
+        "../scripts/simulate.py"
+
+
+rule simulate_fluxdistort:
+    output:
+        simulated(simulation.fluxdistort_path()),
+    params:
+        **SIMULATION,
+    log:
+        "results/logs/simulate/fluxdistort.log",
+    benchmark:
+        "results/benchmarks/simulate/fluxdistort.tsv"
+    conda:
+        ENVIRONMENT
+    script:
+        "../scripts/simulate.py"
+
+
+rule simulate_platelist:
+    output:
+        simulated(simulation.platelist_path()),
+    params:
+        **SIMULATION,
+    log:
+        "results/logs/simulate/platelist.log",
+    benchmark:
+        "results/benchmarks/simulate/platelist.tsv"
+    conda:
+        ENVIRONMENT
+    script:
+        "../scripts/simulate.py"
+
+
+rule simulate_spec_lite:
+    output:
+        pattern(simulation.spec_path(1, lite=True), fiber="0001"),
+    params:
+        **SIMULATION,
+    log:
+        "results/logs/simulate/spec-lite-{fiber}.log",
+    benchmark:
+        "results/benchmarks/simulate/spec-lite-{fiber}.tsv"
+    conda:
+        ENVIRONMENT
+    script:
+        "../scripts/simulate.py"
+
+
+def get_frames_of_spectrograph(wildcards):
+    side = targets.spectrograph(int(wildcards.fiber))
+    cameras = [camera for camera in simulation.CAMERAS if camera.endswith(str(side))]
+    frames = [
+        path
+        for camera in cameras
+        for expnum in simulation.EXPOSURES
+        for path in simulation.camera_exposure_paths(camera, expnum)
+    ]
+    return list(map(simulated, [*frames, *map(simulation.flat_path, cameras)]))
+
+
+rule simulate_spec:
+    input:
+        get_frames_of_spectrograph,
+    output:
+        pattern(simulation.spec_path(1, lite=False), fiber="0001"),
+    params:
+        **SIMULATION,
+    log:
+        "results/logs/simulate/spec-{fiber}.log",
+    benchmark:
+        "results/benchmarks/simulate/spec-{fiber}.tsv"
+    conda:
+        ENVIRONMENT
+    script:
+        "../scripts/simulate.py"
+
+
+# The whole plate's folder with its checksums: `snakemake simulated_plate`.
+rule simulated_plate:
+    input:
+        frames=[
+            simulated(path)
+            for camera in simulation.CAMERAS
+            for expnum in simulation.EXPOSURES
+            for path in simulation.camera_exposure_paths(camera, expnum)
+        ],
+        flats=[simulated(simulation.flat_path(camera)) for camera in simulation.CAMERAS],
+        fluxdistort=rules.simulate_fluxdistort.output,
+        platelist=rules.simulate_platelist.output,
+    output:
+        simulated(simulation.sha1sum_path()),
+    params:
+        **SIMULATION,
+    log:
+        "results/logs/simulate/sha1sum.log",
+    benchmark:
+        "results/benchmarks/simulate/sha1sum.tsv"
+    conda:
+        ENVIRONMENT
+    script:
+        "../scripts/simulate.py"

@@ -1,16 +1,28 @@
 # Which spectra the configuration asks for. A plate's night and a coadd's exposures are only known from the
-# survey's own files, so the two steps here are checkpoints.
+# survey's own files, so the two steps here are checkpoints. Their outputs are named by what was asked, so that an
+# answer to another question is never taken for this one's.
+from collections import defaultdict
 from functools import cache
+
+
+def name_of(question):
+    return hashlib.sha256(repr((MIRROR, question)).encode()).hexdigest()[:12]
+
+
+PLATES_WITHOUT_MJD = sorted({request.plate for request in REQUESTS if request.mjd is None})
+MJD_QUESTION = name_of(PLATES_WITHOUT_MJD)
+# whatever the nights are: the spec files that tell the exposures follow from the entries of the configuration
+EXPOSURES_QUESTION = name_of(sorted(set(targets.exposure_sources(REQUESTS, defaultdict(int)).values())))
 
 
 checkpoint find_mjd:
     input:
         mirrored(FINDER.get_platelist_path()),
     output:
-        "results/targets/mjd.json",
+        f"results/targets/mjd-{MJD_QUESTION}.json",
     params:
         code=code("find_mjd.py"),
-        plates=sorted({request.plate for request in REQUESTS if request.mjd is None}),
+        plates=PLATES_WITHOUT_MJD,
         run2d=RELEASE["run2d"],
     log:
         "results/logs/find_mjd.log",
@@ -24,7 +36,7 @@ checkpoint find_mjd:
 
 def get_mjd_file(wildcards=None):
     """The nights that were looked up, if any had to be."""
-    return checkpoints.find_mjd.get().output[0] if any(request.mjd is None for request in REQUESTS) else []
+    return checkpoints.find_mjd.get().output[0] if PLATES_WITHOUT_MJD else []
 
 
 def get_mjds():
@@ -50,7 +62,7 @@ checkpoint list_exposures:
         mjd=get_mjd_file,
         spec=get_spec_files,
     output:
-        "results/targets/exposures.json",
+        f"results/targets/exposures-{EXPOSURES_QUESTION}.json",
     params:
         code=code("list_exposures.py"),
     log:

@@ -1,0 +1,44 @@
+"""An embedded simulated plate in the survey's own format, for tests and for a first run without a network.
+
+It stands in for what cannot be shipped: the plate that the tutorial shows (6641-56383), two exposures, four
+cameras, 500 fibers each, under ``sas/sim`` where no real file ever lies. Frames are built forward, from true
+flux to recorded electrons, with the noise that ``docs/noise.md`` finds in the real ones. Every primary header
+says SIMULATD = T. HDUs at the end of a real file that nothing here reads are left out (the spline sets of
+spFlat and spFluxcalib, the models of the standard stars, the coefficients of spFluxdistort).
+
+==================== =============================================================================
+module               what it knows
+==================== =============================================================================
+``plate``            fibers, targets, exposures, where every file lies, streams of random numbers
+``spectra``          true spectra of objects and sky
+``instrument``       trace sets, flats, throughput, flux corrections, distortion
+``observing``        flux to electrons, noise, masks; :func:`truth`
+``fits_format``      headers, tables, FITS writing
+``frame_files``      the files of the plate's folder
+``spectrum_files``   spec files and the list of plates
+==================== =============================================================================
+"""
+
+from bosscal.simulation.frame_files import simulate_camera_exposure, write_flat, write_fluxdistort, write_sha1sum
+from bosscal.simulation.observing import Truth, truth
+from bosscal.simulation.plate import (
+    CAMERAS,
+    EXPOSURES,
+    MJD,
+    PLATE,
+    RUN2D,
+    camera_exposure_paths,
+    flat_path,
+    fluxdistort_path,
+    platelist_path,
+    plug_fibers,
+    sha1sum_path,
+    spec_path,
+)
+from bosscal.simulation.spectrum_files import write_platelist, write_spec, write_spec_lite
+
+__all__ = [
+    "CAMERAS", "EXPOSURES", "MJD", "PLATE", "RUN2D", "Truth", "camera_exposure_paths", "flat_path", "fluxdistort_path",
+    "platelist_path", "plug_fibers", "sha1sum_path", "simulate_camera_exposure", "spec_path", "truth", "write_flat",
+    "write_fluxdistort", "write_platelist", "write_sha1sum", "write_spec", "write_spec_lite",
+]  # fmt: skip

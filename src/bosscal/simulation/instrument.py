@@ -1,0 +1,324 @@
+"""The simulated spectrographs: trace sets, flat fields, throughput, flux corrections and distortion.
+
+What the files store is float32, and the equations of the calibration hold for what is stored, so everything
+that goes into a file is rounded here, before any electron is made of it.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from bosscal import pipeline
+from bosscal.simulation.plate import (
+    EXPOSURES,
+    FLAT,
+    NFIBER,
+    NROW,
+    NROW_STORED,
+    PLATE_RADIUS,
+    fiber_numbers,
+    plug_fibers,
+    random_stream,
+)
+from bosscal.simulation.spectra import loglam_grid, smooth_curve
+from bosscal.tracesets import Jump, TraceSet, bin_size
+
+NBUNDLE, BUNDLE = 25, 20  # fibers come in bundles that are glued to the slit head one by one
+
+# RDNOISE0..3 [electrons]; those of b1 and r1 are the tutorial's.
+READNOISE = {
+    "b1": (2.24, 2.18, 2.07, 2.04),
+    "b2": (2.05, 2.12, 2.03, 1.93),
+    "r1": (2.90, 2.59, 2.53, 2.52),
+    "r2": (2.86, 2.80, 2.74, 2.72),
+}
+# Light that reaches the camera [Å], and the range in which standard stars calibrate it (WAVEMIN, WAVEMAX).
+LIT = {"b": (3560.0, 6380.0), "r": (5650.0, 10400.0)}
+CALIBRATED = {"b1": (3563.05, 6292.65), "b2": (3609.5, 6336.5), "r1": (5655.0, 10349.5), "r2": (5655.0, 10394.5)}
+
+# log10 of the electrons per 1e-17 erg/s/cm²/Å in a bin of 1e-4 dex. Its blue end in red is below 5 % of the mean.
+LOG_THROUGHPUT = {
+    "b": {
+        3550: -0.5, 3600: -0.15, 3700: 0.2, 3850: 0.45, 4100: 0.7, 4500: 0.86, 5000: 0.92, 5500: 0.93, 5900: 0.83,
+        6100: 0.58, 6200: 0.35, 6300: 0.05, 6400: -0.4,
+    },
+    "r": {
+        5600: -1.4, 5700: -0.9, 5800: -0.3, 5900: 0.15, 6000: 0.55, 6200: 0.93, 6600: 1.2, 7200: 1.33, 8000: 1.4,
+        8800: 1.37, 9400: 1.22, 9900: 0.9, 10200: 0.5, 10450: 0.1,
+    },
+}  # fmt: skip
+TRANSPARENCY = {158842: 1.0, 158843: 0.93}
+FLEXURE = {FLAT: 0.0, 158842: 0.0, 158843: 0.12}  # rows by which a spectrum has moved, and columns half as many
+
+# Coadd grid of the distortion: CRVAL1, CRPIX1, CD1_1 and the number of points.
+COADD_GRID, NCOADD = (3.551, 1.0, 1e-4), 4660
+
+# Wavelength solutions. Coefficient k of a fiber is WAVE[band][k] . P(fiber), with P the Legendre polynomials of
+# order 0-3 on fibers 0-499 -> [-1, 1]. Red is fitted to the trace set that pydl ships for its tests
+# (pydl/pydlutils/tests/t/boss_traceset.fits, an r1 frame); blue to loglam of nine b1 spectra of plate 6118 (DR14),
+# which fixes it but for the row at which a wavelength falls: that is chosen so that the slit is as curved as in red.
+WAVE = {
+    "b": np.array([
+        [3.67297575, 1.29003e-3, 1.6121e-3, -5.437e-5],
+        [2.0445337e-1, -3.603e-4, -1.39627e-3, 6.29e-6],
+        [-2.396809e-2, -4.759e-5, 1.2904e-4, 2.831e-5],
+        [3.9878e-4, 5.997e-5, 3.1954e-4, -3.215e-5],
+        [6.5651e-4, -3.012e-5, -1.0869e-4, 1.686e-5],
+        [-2.6948e-4, 8.16e-6, 1.1669e-4, -1.366e-5],
+    ]),
+    "r": np.array([
+        [3.89460556, 1.057942e-3, 1.360804e-3, -5.24420e-5],
+        [1.64698738e-1, -3.53798e-4, -1.643333e-3, 2.7134e-5],
+        [-1.8701052e-2, 4.2305e-5, 3.67503e-4, -3.7e-8],
+        [1.239759e-3, 2.266e-6, -2.794e-6, 5.859e-6],
+        [-1.8818e-5, 2.505e-6, -6.733e-6, 3.13e-6],
+        [-1.5817e-5, 3.426e-6, 3.425e-6, 2.301e-6],
+    ]),
+}  # fmt: skip
+# How far each bundle is off that smooth red solution: [coefficient 0-2][offset, half the slope][bundle], 1e-7 dex.
+BUNDLE_STEPS = np.array([
+    [
+        [-206, 39, 106, -132, 147, 93, 306, 295, 279, 174, -1664, 148, -20, 66, 157, 134, 153, 152, -626, 132, 250,
+         342, 9, -101, -162],
+        [275, 212, 112, 186, 54, 61, 84, -30, -5, -58, -113, 7, -84, -25, -73, -35, -53, -20, 16, -29, -144, -102,
+         -291, 5, -225],
+    ],
+    [
+        [162, 19, -80, -54, -112, -73, -118, -85, -92, -15, 553, -2, 56, 38, -3, 16, -30, -58, 152, -116, -143, -151,
+         -56, 49, 155],
+        [-218, -195, -102, -141, -81, -79, -49, -4, -14, 11, 18, -25, 35, 13, 34, 32, 45, 6, 19, 57, 96, 95, 167, 80,
+         211],
+    ],
+    [
+        [-43, 16, -6, -5, 30, 30, 46, 49, 26, 9, -134, -18, -27, -26, -27, -2, 10, 24, -27, 39, 44, 63, 13, -14, -49],
+        [67, 51, 82, 44, 12, -2, 12, 23, 2, -7, -39, -15, 6, 2, -25, -5, -7, -16, -15, 1, -20, -21, -65, -54, -48],
+    ],
+]) * 1e-7  # fmt: skip
+# A step of the slit head moves blue spectra by as many rows as red ones; rows of blue are a quarter wider in dex.
+BLUE_PER_RED_STEP = 1.25
+RED_JUMP = Jump(2062.5, 2064.5, float(np.float32(1 / 3)))  # stored as float32
+
+
+def _fiber_argument():
+    return np.linspace(-1, 1, NFIBER)
+
+
+def wavelength(camera, expnum):
+    """Trace set of log10 wavelength [Å] of one camera exposure: 500 fibers, 6 coefficients."""
+    band = camera[0]
+    coeff = np.polynomial.legendre.legvander(_fiber_argument(), 3) @ WAVE[band].T
+    fiber = np.arange(NFIBER)
+    bundle, place = fiber // BUNDLE, (fiber % BUNDLE - (BUNDLE - 1) / 2) / ((BUNDLE - 1) / 2)
+    steps = BUNDLE_STEPS[:, 0, bundle] + BUNDLE_STEPS[:, 1, bundle] * place
+    if band == "r":
+        coeff[:, :3] += steps.T
+    else:
+        coeff[:, 0] += BLUE_PER_RED_STEP * steps[0]
+    if camera[1] == "2":  # the real spectrograph 2 lies about ten rows off spectrograph 1
+        coeff[:, 0] += 0.8e-3
+    coeff[:, 0] += FLEXURE[expnum] * 0.9e-4  # dex per row
+    return TraceSet(coeff, 0.0, NROW[band] - 1.0, RED_JUMP if band == "r" else None)
+
+
+def dispersion(camera):
+    """Trace set of the line-spread function's sigma [rows]: 500 fibers, 4 coefficients."""
+    band = camera[0]
+    coeff = np.tile({"b": (1.07, 0.20, 0.075, 0.0), "r": (1.13, 0.18, 0.13, 0.01)}[band], (NFIBER, 1))
+    return TraceSet(coeff * (1 + 0.03 * _fiber_argument()[:, np.newaxis] ** 2), 0.0, NROW[band] - 1.0)
+
+
+def trace(camera):
+    """Trace set of the CCD column of every fiber [pixels]: 500 fibers, 7 coefficients.
+
+    Fibers are 6.62 pixels apart, with a gap of 15.1 pixels between bundles; the field is slightly barrel-shaped
+    and tilted, as in the real frames.
+    """
+    fiber = np.arange(NFIBER)
+    middle = 285 + 140.9 * (fiber // BUNDLE) + 6.62 * (fiber % BUNDLE)
+    off_axis = middle - 2050
+    coeff = np.zeros((NFIBER, 7))
+    coeff[:, 0] = middle + 0.0081 / 3 * off_axis
+    coeff[:, 1] = {"b": 1.5, "r": 7.6}[camera[0]] + 0.00125 * off_axis
+    coeff[:, 2] = 0.0081 * 2 / 3 * off_axis
+    return TraceSet(coeff, 0.0, NROW[camera[0]] - 1.0)
+
+
+def spatial_width(camera, seed):
+    """Trace set of the Gaussian sigma of the spatial profile [pixels]: 500 fibers, 3 coefficients, 1.0-1.25."""
+    random = random_stream(seed, "spatial width", camera)
+    argument = _fiber_argument()
+    middle = {"b": 1.055, "r": 1.13}[camera[0]]
+    coeff = np.empty((NFIBER, 3))
+    # The focus is best half-way out and is a little different for every bundle.
+    bundles = np.repeat(random.uniform(-0.01, 0.01, NBUNDLE), BUNDLE)
+    coeff[:, 0] = middle + 0.02 * np.cos(3 * argument) + bundles
+    coeff[:, 1] = 0.008 * argument
+    coeff[:, 2] = 0.012 + 0.006 * argument**2
+    return TraceSet(coeff, 0.0, NROW[camera[0]] - 1.0)
+
+
+def flat_fields(camera, seed):
+    """Superflat and fiber flat.
+
+    Parameters
+    ----------
+    camera : str
+    seed : int
+
+    Returns
+    -------
+    superflat, fiberflat : 2D[nfiber, nrow]
+        float32. The fiber flat is 0 where no light reaches the camera: in rows beyond either end of the
+        spectrum, and in fibers that are dead or unplugged.
+    """
+    band = camera[0]
+    random = random_stream(seed, "flat fields", camera)
+    row = np.arange(NROW[band])
+    loglam = wavelength(camera, FLAT)(row)
+    low, high = np.log10(LIT[band])
+    argument = np.clip(2 * (loglam - low) / (high - low) - 1, -1, 1)
+
+    ripple = 0.01 * np.sin(2 * np.pi * (row / 350 + random.random((NFIBER, 1))))
+    superflat = 1 + 0.06 * argument - 0.08 * argument**2 + ripple
+
+    scatter = np.clip(random.normal(1, 0.07, NFIBER), 0.75, 1.25)
+    tilt = random.normal(0, 0.02, NFIBER)
+    fiberflat = scatter[:, np.newaxis] * (1 + tilt[:, np.newaxis] * argument)
+    fiberflat *= 1 + 0.004 * random.standard_normal(loglam.shape)
+    fiberflat[(loglam < low) | (loglam > high)] = 0
+    fiberflat[plug_fibers(seed).select(fiber_numbers(camera)).dark] = 0
+    return superflat.astype(np.float32), fiberflat.astype(np.float32)
+
+
+def throughput(camera, expnum, loglam):
+    """Electrons per 1e-17 erg/s/cm²/Å in a bin of 1e-4 dex, at log10 wavelengths [Å], for a unit flat field."""
+    grid = loglam_grid(3000, 11500)
+    curve = 10 ** smooth_curve(grid, LOG_THROUGHPUT[camera[0]], width=0.003)
+    return TRANSPARENCY[expnum] * np.interp(loglam, grid, curve)
+
+
+def is_calibrated(camera, loglam):
+    """True between WAVEMIN and WAVEMAX; beyond them the pipeline stores spcalib = 0."""
+    low, high = np.log10(CALIBRATED[camera])
+    return (loglam >= low) & (loglam <= high)
+
+
+def flux_corrections(camera, expnum, seed, loglam):
+    """Multiplicative and additive flux correction.
+
+    Parameters
+    ----------
+    camera : str
+    expnum, seed : int
+    loglam : 2D[nfiber, nrow]
+        log10 wavelength [Å].
+
+    Returns
+    -------
+    corr, corr_add : 2D[nfiber, nrow]
+        float32 A [1], a parabola in loglam between 0.5 and 2, and B [1e-17 erg/s/cm²/Å]. Sky fibers, and those
+        without light, have A = 1, B = 0. B is 0 in the first exposure, and in the second for half of the rest.
+    """
+    fibers = plug_fibers(seed).select(fiber_numbers(camera))
+    random = random_stream(seed, "flux corrections", camera, expnum)
+    low, high = np.log10(LIT[camera[0]])
+    argument = np.clip(2 * (loglam - low) / (high - low) - 1, -1, 1)
+
+    # Drawn for every fiber, used or not: which fibers are dark does not change the others.
+    level, tilt, bend = random.uniform([[0.7], [-0.2], [-0.08]], [[1.45], [0.2], [0.08]], (3, NFIBER))[..., np.newaxis]
+    added, slope = random.uniform(-0.3, 0.3, (2, NFIBER))[..., np.newaxis]
+    has_added = random.random(NFIBER) < 0.5
+    corrected = ~(fibers.sky | fibers.dark)
+    corr = np.where(corrected[:, np.newaxis], level * (1 + tilt * argument + bend * argument**2), 1)
+    has_added &= corrected & (expnum != EXPOSURES[0])
+    corr_add = np.where(has_added[:, np.newaxis], added + slope * argument, 0)
+    return corr.astype(np.float32), corr_add.astype(np.float32)
+
+
+def distortion(seed):
+    """Flux distortion of the plate on the coadd grid.
+
+    Returns
+    -------
+    2D[1000, ncoadd]
+        float32 D for all fibers: (1 + a0) exp(a2 x + a3 y + a4 x y + a5 x² + a6 y² + (a7 x + a8 y + a9) L + a11 L²),
+        x and y the focal position in units of the plate's radius, L = 1 - (5070 Å/wavelength)².
+    """
+    random = random_stream(seed, "flux distortion")
+    a0, a2, a3, a4, a5, a6, a7, a8, a9, a11 = random.normal(0, 0.015, 10)
+    fibers = plug_fibers(seed)
+    x, y = fibers.xfocal[:, np.newaxis] / PLATE_RADIUS, fibers.yfocal[:, np.newaxis] / PLATE_RADIUS
+    red = 1 - (5070 / 10 ** pipeline.coadd_loglam(NCOADD, *COADD_GRID)) ** 2
+    position = a2 * x + a3 * y + a4 * x * y + a5 * x**2 + a6 * y**2
+    return ((1 + a0) * np.exp(position + (a7 * x + a8 * y + a9) * red + a11 * red**2)).astype(np.float32)
+
+
+@dataclass(frozen=True)
+class Instrument:
+    """One camera exposure's way from flux to electrons, as the files store it.
+
+    Attributes
+    ----------
+    wave, dispersion, width : TraceSet
+        log10 wavelength [Å], sigma of the line-spread function [rows], sigma of the spatial profile [pixels].
+    loglam : 2D[nfiber, 4128]
+        log10 wavelength [Å]; in blue the last 16 entries are beyond the CCD.
+    delta : 2D[nfiber, nrow]
+        Size of the rows [1e-4 dex].
+    x : 2D[nfiber, nrow]
+        float32 CCD column of the trace [pixels].
+    superflat, fiberflat : 2D[nfiber, nrow]
+        float32 flat fields.
+    spcalib : 2D[nfiber, nrow]
+        float32 electrons per 1e-17 erg/s/cm²/Å in a bin of 1e-4 dex; 0 outside the calibrated range.
+    corr, corr_add : 2D[nfiber, 4128]
+        float32 A [1] and B [1e-17 erg/s/cm²/Å].
+    inv_distort : 2D[nfiber, nrow]
+        1/D at the rows.
+    means : dict
+        spcalib_mean, corr_mean, distort_mean: means of the whole stored images, which set the thresholds.
+    """
+
+    wave: TraceSet
+    dispersion: TraceSet
+    width: TraceSet
+    loglam: np.ndarray
+    delta: np.ndarray
+    x: np.ndarray
+    superflat: np.ndarray
+    fiberflat: np.ndarray
+    spcalib: np.ndarray
+    corr: np.ndarray
+    corr_add: np.ndarray
+    inv_distort: np.ndarray
+    means: dict
+
+
+def build_instrument(camera, expnum, seed):
+    """The instrument of one camera exposure (:class:`Instrument`)."""
+    nrow = NROW[camera[0]]
+    row = np.arange(nrow)
+    wave = wavelength(camera, expnum)
+    loglam = wave(np.arange(NROW_STORED))
+    superflat, fiberflat = flat_fields(camera, seed)
+    spcalib = throughput(camera, expnum, loglam[:, :nrow]) * is_calibrated(camera, loglam[:, :nrow])
+    spcalib = spcalib.astype(np.float32)
+    corr, corr_add = flux_corrections(camera, expnum, seed, loglam)
+    distort = distortion(seed)
+    means = {"spcalib_mean": spcalib, "corr_mean": corr, "distort_mean": distort}
+    own = fiber_numbers(camera) - 1
+    return Instrument(
+        wave=wave,
+        dispersion=dispersion(camera),
+        width=spatial_width(camera, seed),
+        loglam=loglam,
+        delta=bin_size(wave, row),
+        x=(trace(camera)(row) + FLEXURE[expnum] / 2).astype(np.float32),
+        superflat=superflat,
+        fiberflat=fiberflat,
+        spcalib=spcalib,
+        corr=corr,
+        corr_add=corr_add,
+        inv_distort=pipeline.inverse_distortion(distort[own], COADD_GRID, loglam[:, :nrow]),
+        means={name: float(image.mean(dtype=np.float64)) for name, image in means.items()},
+    )

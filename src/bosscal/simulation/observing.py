@@ -1,0 +1,202 @@
+"""From true flux to what the extraction records: the calibration run backwards, with noise."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from bosscal import noise, pipeline
+from bosscal.simulation.instrument import LIT, READNOISE, build_instrument, throughput
+from bosscal.simulation.plate import NROW, Fibers, fiber_numbers, plug_fibers, random_stream
+from bosscal.simulation.spectra import is_bright_sky, object_flux, sky_electrons
+
+# Bits of SPPIXMASK that the simulation sets.
+NOPLUG, BADTRACE, BADFLAT = 1 << 0, 1 << 1, 1 << 2
+NEARBADPIXEL, FULLREJECT, PARTIALREJECT = 1 << 16, 1 << 18, 1 << 19
+BRIGHTSKY, NODATA, BADFLUXFACTOR = 1 << 23, 1 << 24, 1 << 26
+
+REJECTED_FRACTION = 0.002  # of all pixels with light
+
+
+@dataclass(frozen=True)
+class Truth:
+    """What is true of one camera exposure, before noise.
+
+    Attributes
+    ----------
+    seed : int
+    camera : str
+    expnum : int
+    fibers : Fibers
+        The 500 fibers of the camera: which are sky, dead, unplugged.
+    loglam : 2D[nfiber, nrow]
+        log10 wavelength [Å].
+    lit : 2D[nfiber, nrow]
+        True where light reaches the camera.
+    flux : 2D[nfiber, nrow]
+        True object flux [1e-17 erg/s/cm²/Å]; 0 for sky fibers.
+    eflux, esky : 2D[nfiber, nrow]
+        Flat-fielded electrons per row of object and sky; 0 where not lit. The sky is stored as it is: its model
+        has no error of its own, and what sky subtraction adds to the noise is drawn with the electrons.
+    electrons : 2D[nfiber, nrow]
+        Detected electrons per row, superflat · fiberflat · (eflux + esky).
+    sky_chi2 : 2D[nfiber, nrow]
+        Relative chi² of the sky fibers, a smooth function of wavelength alone.
+    sky_variance : 2D[nfiber, nrow]
+        Variance of a typical sky fiber [flat-fielded electrons²]: unit flat, the camera's mean read noise and
+        median spatial width.
+    variance : 2D[nfiber, nrow]
+        Variance with which ``electrons`` are drawn [electrons²].
+    """
+
+    seed: int
+    camera: str
+    expnum: int
+    fibers: Fibers
+    loglam: np.ndarray
+    lit: np.ndarray
+    flux: np.ndarray
+    eflux: np.ndarray
+    esky: np.ndarray
+    electrons: np.ndarray
+    sky_chi2: np.ndarray
+    sky_variance: np.ndarray
+    variance: np.ndarray
+
+    @property
+    def skychi2(self):
+        """Mean of ``sky_chi2`` where there is light: SKYCHI2 of the header."""
+        return float(self.sky_chi2[self.lit].mean())
+
+
+@dataclass(frozen=True)
+class Observation:
+    """What the extraction records, as spFrame stores it. Each 2D[nfiber, nrow].
+
+    Attributes
+    ----------
+    eflux, esky, eivar : float32
+        Sky-subtracted flat-fielded electrons per row, the sky that was subtracted, inverse variance of eflux.
+    mask : int32
+        SPPIXMASK bits.
+    """
+
+    eflux: np.ndarray
+    esky: np.ndarray
+    eivar: np.ndarray
+    mask: np.ndarray
+
+
+def sky_chi2(camera, expnum, seed, loglam):
+    """Relative chi² of the sky fibers at log10 wavelengths [Å]: 1.05-1.5, another curve for every exposure."""
+    random = random_stream(seed, "sky chi2", camera, expnum)
+    low, high = np.log10(LIT[camera[0]])
+    argument = (loglam - low) / (high - low)
+    slow, fast = random.random(2)
+    wave = 0.65 * np.cos(2 * np.pi * (0.7 * argument + slow)) + 0.35 * np.cos(2 * np.pi * (1.9 * argument + fast))
+    return 1.275 + 0.22 * wave
+
+
+def xsigma(instrument, camera):
+    """Median spatial width of a camera [pixels]: XSIGMA of the header."""
+    return float(np.median(instrument.width(np.arange(NROW[camera[0]]))))
+
+
+def _pixel_noise(instrument, camera):
+    """Read noise of every row [electrons] and width of its profile [pixels], two 2D[nfiber, nrow]."""
+    row = np.arange(NROW[camera[0]])
+    band = {"b": "blue", "r": "red"}[camera[0]]
+    readnoise = np.array(READNOISE[camera])[noise.quadrant(row, instrument.x, band)]
+    return readnoise, instrument.width(row)
+
+
+def _flat(instrument):
+    return instrument.superflat.astype(np.float64) * instrument.fiberflat
+
+
+def truth(camera, expnum, seed):
+    """What is true of one camera exposure.
+
+    Parameters
+    ----------
+    camera : {"b1", "b2", "r1", "r2"}
+    expnum, seed : int
+
+    Returns
+    -------
+    Truth
+    """
+    return truth_with(build_instrument(camera, expnum, seed), camera, expnum, seed)
+
+
+def truth_with(instrument, camera, expnum, seed):
+    """The same as :func:`truth` for an instrument that is there already."""
+    fibers = plug_fibers(seed).select(fiber_numbers(camera))
+    nrow = NROW[camera[0]]
+    loglam, corr, corr_add = (array[:, :nrow] for array in (instrument.loglam, instrument.corr, instrument.corr_add))
+    lit = instrument.fiberflat > 0
+    flux = object_flux(fibers, loglam)
+    # flux = (eflux A / (Delta spcalib) + B) D, solved for eflux; light also falls where no standard calibrates it.
+    per_flux = throughput(camera, expnum, loglam) * instrument.delta / corr
+    eflux = lit * (flux * instrument.inv_distort - corr_add) * per_flux
+    esky = lit * sky_electrons(camera[0], expnum, loglam) * instrument.delta
+
+    flat = _flat(instrument)
+    electrons = flat * (eflux + esky)
+    chi2 = sky_chi2(camera, expnum, seed, loglam)
+    sky_variance = noise.optimal_variance(esky, np.mean(READNOISE[camera]), xsigma(instrument, camera))
+    readnoise, width = _pixel_noise(instrument, camera)
+    variance = noise.optimal_variance(electrons, readnoise, width) + flat**2 * noise.sky_term(chi2, sky_variance)
+    return Truth(
+        seed, camera, expnum, fibers, loglam, lit, flux, eflux, esky, electrons, chi2, sky_variance, variance
+    )  # fmt: skip
+
+
+def observe(truth, instrument):
+    """Record electrons with noise, and estimate their variance from themselves, as the pipeline has to.
+
+    Parameters
+    ----------
+    truth : Truth
+    instrument : Instrument
+
+    Returns
+    -------
+    Observation
+    """
+    camera = truth.camera
+    random = random_stream(truth.seed, "electrons", camera, truth.expnum)
+    flat = _flat(instrument)
+    inverse_flat = pipeline.inverse(flat)
+    esky = truth.esky.astype(np.float32)
+    electrons = truth.electrons + np.sqrt(truth.variance) * random.standard_normal(truth.electrons.shape)
+    eflux = ((electrons * inverse_flat - esky) * truth.lit).astype(np.float32)
+
+    readnoise, width = _pixel_noise(instrument, camera)
+    recorded = flat * (eflux.astype(np.float64) + esky)
+    variance = noise.optimal_variance(recorded, readnoise, width) * inverse_flat**2
+    variance += noise.sky_term(truth.sky_chi2, truth.sky_variance)
+    mask, rejected = _mask(truth)
+    eivar = np.where(truth.lit & ~rejected, pipeline.inverse(variance), 0)
+    return Observation(eflux, esky, eivar.astype(np.float32), mask)
+
+
+def fiber_mask(fibers):
+    """SPPIXMASK bits of whole fibers, 1D[nfiber] int32: the FIBERMASK of spFlat."""
+    return (NOPLUG * fibers.unplugged | (BADTRACE | BADFLAT) * fibers.dead).astype(np.int32)
+
+
+def _mask(truth):
+    """SPPIXMASK bits, 2D[nfiber, nrow] int32, and which pixels have no inverse variance left."""
+    random = random_stream(truth.seed, "rejected pixels", truth.camera, truth.expnum)
+    rejected = truth.lit & (random.random(truth.lit.shape, dtype=np.float32) < REJECTED_FRACTION)
+    near = np.zeros_like(rejected)  # a cosmic ray touches the rows beside, which keep their inverse variance
+    near[:, 1:] |= rejected[:, :-1]
+    near[:, :-1] |= rejected[:, 1:]
+    bright = truth.lit & is_bright_sky(truth.camera[0], truth.expnum, truth.loglam)
+    mask = np.zeros(truth.lit.shape, dtype=np.int32)
+    mask |= fiber_mask(truth.fibers)[:, np.newaxis]
+    mask |= np.where(truth.lit, 0, NODATA).astype(np.int32)
+    mask |= np.where(rejected, NEARBADPIXEL | FULLREJECT | PARTIALREJECT, 0).astype(np.int32)
+    mask |= np.where(near & truth.lit, NEARBADPIXEL, 0).astype(np.int32)
+    mask |= np.where(bright, BRIGHTSKY, 0).astype(np.int32)
+    return mask, rejected

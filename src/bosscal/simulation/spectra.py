@@ -1,0 +1,191 @@
+"""True spectra: quasars, galaxies, stars, and the sky.
+
+Nothing here is a model of a real object. The shapes have what a calibration can go wrong on: broad and
+narrow lines, a continuum that falls or rises, absorption, and a sky from tens to ten thousand electrons.
+"""
+
+from functools import cache
+
+import numpy as np
+
+STEP = 2e-5  # dex, a fifth of a row: fine enough to interpolate linearly in
+REFERENCE = np.log10(6000.0)  # where Fibers.brightness applies
+
+# Wavelength [Å], height relative to the continuum, velocity width sigma [km/s], in the rest frame.
+QUASAR_LINES = (
+    (1215.7, 3.0, 2200), (1240, 0.8, 2200), (1400, 0.35, 2500), (1549, 1.6, 2200), (1909, 0.7, 2600), (2798, 0.7, 2000),
+    (3728, 0.1, 400), (4341, 0.2, 2000), (4863, 0.6, 2000), (4960, 0.4, 350), (5008, 1.2, 350), (6565, 2.0, 2000),
+)  # fmt: skip
+GALAXY_LINES = (
+    (3728, 0.5, 200), (3835, -0.3, 500), (3934.8, -0.5, 500), (3969.6, -0.5, 500), (4305.6, -0.2, 600),
+    (4862.7, -0.1, 300), (5176.6, -0.25, 700), (5895.6, -0.2, 400), (6564.6, 0.6, 200), (6585.3, 0.4, 200),
+)  # fmt: skip
+STAR_LINES = (
+    (3798.9, -0.35, 700), (3836.5, -0.4, 800), (3890.2, -0.45, 900), (3934.8, -0.4, 300), (3971.2, -0.5, 900),
+    (4102.9, -0.5, 900), (4341.7, -0.5, 900), (4862.7, -0.45, 900), (5176.6, -0.05, 500), (6564.6, -0.4, 800),
+    (8500, -0.1, 200), (8544.4, -0.15, 200), (8664.5, -0.12, 200),
+)  # fmt: skip
+
+# Sky continuum [electrons in a bin of 1e-4 dex at unit flat], wavelength: level.
+SKY_CONTINUUM = {
+    "b": {3560: 14, 3700: 26, 3900: 36, 4300: 42, 4800: 52, 5400: 72, 5700: 88, 6000: 80, 6200: 62, 6300: 42, 6400: 20},
+    "r": {5600: 8, 5700: 22, 5850: 48, 6100: 75, 6600: 100, 7500: 130, 8500: 145, 9500: 160, 10000: 170, 10450: 150},
+}
+# Sky lines: wavelength [Å] and electrons at the peak of the line in a bin of 1e-4 dex.
+SKY_LINES = {
+    "b": (
+        (4047.8, 250), (4359.6, 400), (4980.0, 60), (5200.5, 120), (5462.3, 700), (5578.9, 6500), (5685.0, 300),
+        (5771.2, 350), (5792.3, 300), (5891.6, 1300), (5897.6, 900), (6235.3, 120), (6302.1, 500),
+    ),
+    "r": (
+        (5891.6, 900), (5897.6, 700), (6302.1, 2600), (6365.5, 900), (6500.5, 350), (6534.8, 420), (6555.4, 330),
+        (6865.7, 900), (6925.1, 700), (6950.9, 450), (7278.4, 1500), (7286.5, 700), (7305.7, 700), (7318.3, 2200),
+        (7331.2, 900), (7342.9, 2400), (7371.3, 1500), (7403.9, 600), (7526.1, 1100), (7573.8, 900), (7714.0, 500),
+        (7752.8, 2500), (7796.3, 3800), (7810.6, 900), (7823.7, 3300), (7843.4, 1900), (7855.4, 600), (7915.9, 5200),
+        (7951.4, 2100), (7966.8, 4800), (7995.6, 4000), (8028.0, 2200), (8290.9, 1700), (8301.2, 1200), (8313.0, 1000),
+        (8346.9, 5200), (8355.1, 1800), (8384.7, 2200), (8401.5, 7600), (8417.5, 1000), (8432.5, 7900), (8454.6, 2400),
+        (8467.7, 5800), (8495.7, 2500), (8507.0, 4400), (8763.4, 1500), (8770.0, 2600), (8780.5, 4000), (8793.6, 4200),
+        (8829.5, 9000), (8838.7, 2500), (8852.1, 1800), (8870.1, 2400), (8888.3, 10000), (8905.6, 3900),
+        (8922.1, 9200), (8945.9, 5200), (8960.5, 7300), (8990.9, 5300), (9003.9, 1500), (9040.6, 3300), (9052.0, 1800),
+        (9315.8, 1900), (9326.0, 1500), (9340.5, 4600), (9378.5, 5600), (9402.0, 1800), (9422.3, 3400), (9442.3, 4700),
+        (9461.1, 2700), (9479.5, 1100), (9505.3, 2500), (9521.9, 2600), (9555.1, 2000), (9569.7, 1900), (9722.6, 1100),
+        (9794.1, 3300), (9875.5, 3800), (9917.8, 1400), (10015.0, 2700), (10085.0, 2400), (10127.0, 1600),
+        (10177.0, 1800), (10215.0, 900), (10290.0, 900), (10300.0, 700), (10375.0, 500),
+    ),
+}  # fmt: skip
+# Sigma of the line-spread function on the way through the band [1e-4 dex]; the real WAVEDISP at both ends and middle.
+LINE_SIGMA = {"b": {3570: 1.085, 4900: 0.962, 6300: 0.92}, "r": {5850: 1.065, 8000: 0.81, 10340: 0.83}}
+# Continuum and lines change on their own from exposure to exposure.
+SKY_CHANGE = {158842: (1.0, 1.0), 158843: (1.05, 0.92)}
+
+
+def loglam_grid(low, high):
+    """Fine grid of log10 wavelength [Å] from ``low`` to ``high`` [Å]. 1D[npoint]."""
+    return np.arange(np.log10(low), np.log10(high), STEP)
+
+
+def smooth_curve(grid, nodes, width=0.004):
+    """Straight lines through ``nodes`` with the corners rounded.
+
+    Parameters
+    ----------
+    grid : 1D[npoint]
+        Evenly spaced log10 wavelength [Å].
+    nodes : dict
+        Wavelength [Å]: value.
+    width : float
+        Sigma of the Gaussian that rounds the corners [dex].
+    """
+    values = np.interp(grid, np.log10(list(nodes)), list(nodes.values()))
+    step = grid[1] - grid[0]
+    reach = int(4 * width / step)
+    kernel = np.exp(-0.5 * (np.arange(-reach, reach + 1) * step / width) ** 2)
+    return np.convolve(np.pad(values, reach, mode="edge"), kernel / kernel.sum(), mode="valid")
+
+
+def _lines(grid, lines):
+    """Sum of Gaussians of unit continuum; velocity widths are widths in log10 wavelength."""
+    total = np.zeros(grid.size)
+    for wavelength, height, velocity in lines:
+        sigma = velocity / 2.998e5 / np.log(10)
+        total += height * np.exp(-0.5 * ((grid - np.log10(wavelength)) / sigma) ** 2)
+    return total
+
+
+def _rise(position, width):
+    """Logistic step from 0 to 1 at position 0."""
+    return 0.5 * (1 + np.tanh(0.5 * position / width))
+
+
+@cache
+def templates():
+    """Shapes of the objects by OBJTYPE: (log10 rest wavelength [Å], relative flux), each 1D[npoint]."""
+    rest = loglam_grid(850, 7500)
+    wavelength = 10**rest
+    quasar = (wavelength / 3000) ** -1.5 * (1 + _lines(rest, QUASAR_LINES))
+    # Absorption by the intergalactic medium shortward of Lyman alpha.
+    quasar *= 1 - 0.35 * _rise(1200 - wavelength, 8)
+
+    redder = loglam_grid(1900, 9500)
+    wavelength = 10**redder
+    galaxy = (0.35 + 0.65 * _rise(wavelength - 3990, 35)) * np.minimum(wavelength / 4500, 1.3) ** 0.8
+    galaxy *= 1 + _lines(redder, GALAXY_LINES)
+
+    star_grid = loglam_grid(3400, 10700)
+    wavelength = 10**star_grid
+    star = wavelength**-5 / np.expm1(1.4388e8 / (6500 * wavelength)) * (1 + _lines(star_grid, STAR_LINES))
+    return {
+        "QSO": (rest, quasar),
+        "NA": (rest, quasar),
+        "GALAXY": (redder, galaxy),
+        "SPECTROPHOTO_STD": (star_grid, star),
+    }
+
+
+def object_flux(fibers, loglam):
+    """True flux above the atmosphere, without sky.
+
+    Parameters
+    ----------
+    fibers : Fibers
+    loglam : 2D[nfiber, nrow]
+        log10 wavelength [Å].
+
+    Returns
+    -------
+    2D[nfiber, nrow]
+        1e-17 erg/s/cm²/Å; 0 for sky fibers and where no light comes through.
+    """
+    flux = np.zeros(loglam.shape)
+    for objtype, (grid, shape) in templates().items():
+        chosen = np.flatnonzero((fibers.objtype == objtype) & ~fibers.dark)
+        shift = np.log10(1 + fibers.redshift[chosen])[:, np.newaxis]
+        level = fibers.brightness[chosen] / np.interp(REFERENCE - shift[:, 0], grid, shape)
+        tilt = 10 ** (fibers.slope[chosen][:, np.newaxis] * (loglam[chosen] - REFERENCE))
+        flux[chosen] = level[:, np.newaxis] * tilt * np.interp(loglam[chosen] - shift, grid, shape)
+    return flux
+
+
+@cache
+def _sky(band, expnum):
+    """Log10 wavelength, continuum, and continuum with lines on a fine grid, three 1D[npoint]."""
+    grid = loglam_grid(2500, 11500)
+    of_continuum, of_lines = SKY_CHANGE[expnum]
+    continuum = of_continuum * smooth_curve(grid, SKY_CONTINUUM[band])
+    total = continuum.copy()
+    for wavelength, peak in SKY_LINES[band]:
+        center = np.log10(wavelength)
+        sigma = line_sigma(band, center) * 1e-4
+        total += of_lines * peak * np.exp(-0.5 * ((grid - center) / sigma) ** 2)
+    return grid, continuum, total
+
+
+def line_sigma(band, loglam):
+    """Sigma of the line-spread function [1e-4 dex] at log10 wavelengths [Å]."""
+    nodes = LINE_SIGMA[band]
+    return np.interp(loglam, np.log10(list(nodes)), list(nodes.values()))
+
+
+def sky_electrons(band, expnum, loglam):
+    """Flat-fielded electrons of the sky in a bin of 1e-4 dex.
+
+    Parameters
+    ----------
+    band : {"b", "r"}
+    expnum : int
+    loglam : array
+        log10 wavelength [Å].
+
+    Returns
+    -------
+    array
+        Electrons per 1e-4 dex at unit flat field, the same for every fiber.
+    """
+    grid, _, total = _sky(band, expnum)
+    return np.interp(loglam, grid, total)
+
+
+def is_bright_sky(band, expnum, loglam):
+    """True where a sky line outshines the continuum of the sky three times."""
+    grid, continuum, total = _sky(band, expnum)
+    return np.interp(loglam, grid, total / continuum) > 4

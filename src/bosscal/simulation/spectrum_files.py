@@ -1,0 +1,234 @@
+"""The files outside the plate's folder: spectra of single fibers, and the list of plates."""
+
+from pathlib import Path
+
+import numpy as np
+from astropy.io import fits
+
+from bosscal import noise, pipeline
+from bosscal.simulation.fits_format import EXPTIME, Hdu, mark_simulated, padded, write_fits
+from bosscal.simulation.instrument import COADD_GRID, NCOADD, READNOISE, is_calibrated, throughput
+from bosscal.simulation.plate import (
+    EXPOSURES,
+    MJD,
+    NFIBER,
+    PLATE,
+    PLATE_CENTER,
+    RUN2D,
+    camera_pair,
+    exposure_ids,
+    flat_path,
+    frame_path,
+    platelist_path,
+    plug_fibers,
+    random_stream,
+    spec_path,
+)
+from bosscal.simulation.spectra import line_sigma, object_flux, sky_electrons
+
+TYPICAL_WIDTH = 1.1  # spatial sigma [pixels] that the coadded spectra's noise is made with
+
+# PLATE, MJD, PLATEQUALITY: a plate with two good nights, one with none, one with one of each.
+PLATES = (
+    (PLATE, MJD, "good"),
+    (9001, 56384, "good"),
+    (9001, 56390, "good"),
+    (9002, 56385, "bad"),
+    (9003, 56386, "bad"),
+    (9003, 56391, "good"),
+)
+CLASSES = {"QSO": "QSO", "NA": "QSO", "GALAXY": "GALAXY", "SKY": "GALAXY", "SPECTROPHOTO_STD": "STAR"}
+LINES = {"Mg_II 2799": 2800.32, "[O_II] 3727": 3728.48, "H_beta": 4862.68, "[O_III] 5007": 5008.24, "H_alpha": 6564.61}
+
+
+def write_spec_lite(root, fiber, seed):
+    """Write the lite spec file of a fiber: header with the exposures, COADD, SPALL, SPZLINE.
+
+    Its coadded spectrum is made from the truth, not from frames, so that it needs no other file.
+    """
+    write_fits(Path(root) / spec_path(fiber, lite=True), _coadd_hdus(fiber, seed))
+
+
+def write_spec(root, fiber):
+    """Write the full spec file of a fiber from the frames and flats that lie below ``root``.
+
+    One table for every camera exposure, trimmed to the rows with data (a fiber without any keeps all rows), with
+    ``calib`` per detected electron: the sky has no additive term, so this is calibrated sky over detected sky.
+    """
+    root = Path(root)
+    names = iter(exposure_ids(fiber))
+    hdus = []
+    for camera in camera_pair(fiber):
+        index = (fiber - 1) % NFIBER
+        with fits.open(root / flat_path(camera)) as spflat:
+            fiberflat = spflat[0].data[index].astype(np.float64)
+        for expnum in EXPOSURES:
+            with fits.open(root / frame_path("spFrame", camera, expnum)) as spframe:
+                detected_sky = fiberflat * spframe[6].data[index] * spframe[8].data[index]
+            with fits.open(root / frame_path("spCFrame", camera, expnum), memmap=True) as spcframe:
+                hdus.append(_exposure_table(spcframe, index, detected_sky, next(names)))
+    write_fits(root / spec_path(fiber), _coadd_hdus(fiber, hdus[0].header["SIMSEED"]) + hdus)
+
+
+def _exposure_table(spcframe, index, detected_sky, name):
+    """Columns of one camera exposure of a fiber, with the header of its spCFrame."""
+    nrow = detected_sky.size
+    sources = {"flux": 0, "loglam": 3, "ivar": 1, "mask": 2, "wdisp": 4, "sky": 6, "x": 7}
+    values = {column: np.array(spcframe[hdu].data[index, :nrow]) for column, hdu in sources.items()}
+    values["calib"] = values["sky"] * pipeline.inverse(detected_sky)
+    columns = ("flux", "loglam", "ivar", "mask", "wdisp", "sky", "calib", "x")
+    table = np.empty(nrow, dtype=[(column, ">i4" if column == "mask" else ">f4") for column in columns])
+    for column in columns:
+        table[column] = values[column]
+    data = np.flatnonzero(values["ivar"])
+    if data.size:
+        table = table[data[0] : data[-1] + 1]
+    header = spcframe[0].header.copy(strip=True)
+    del header["BUNIT"]
+    return Hdu.table(table, name, header)
+
+
+def _coadd_hdus(fiber, seed):
+    """Primary header and COADD, SPALL and SPZLINE tables of a fiber."""
+    fibers = plug_fibers(seed).select([fiber])
+    coadd = _coadd(fibers, seed)
+    header = fits.Header()
+    identifiers = exposure_ids(fiber)
+    cards = {
+        "MJD": MJD,
+        "PLATEID": PLATE,
+        "EXPTIME": sum(EXPTIME[expnum] for expnum in EXPOSURES),
+        "VERS2D": RUN2D,
+        "RUN2D": RUN2D,
+        "COEFF0": (round(float(coadd["loglam"][0]), 4), "log10 wavelength of the first pixel"),
+        "COEFF1": (COADD_GRID[2], "log10 step per pixel"),
+        "BUNIT": "1E-17 erg/cm^2/s/Ang",
+        "PLUG_RA": (fibers.ra[0], "[deg]"),
+        "PLUG_DEC": (fibers.dec[0], "[deg]"),
+        "FIBERID": fiber,
+        "NEXP": (len(identifiers), "number of camera exposures"),
+        **{f"EXPID{number:02d}": name for number, name in enumerate(identifiers, start=1)},
+    }
+    for keyword, value in cards.items():
+        header[keyword] = value
+    return [
+        Hdu.primary(mark_simulated(header, seed)),
+        Hdu.table(coadd, "COADD"),
+        Hdu.table(_spall(fibers), "SPALL"),
+        Hdu.table(_spzline(fibers), "SPZLINE"),
+    ]
+
+
+def _coadd(fibers, seed):
+    """Coadded spectrum of one fiber, with the noise of a typical instrument."""
+    fiber = int(fibers.number[0])
+    loglam = pipeline.coadd_loglam(NCOADD, *COADD_GRID)
+    flux = object_flux(fibers, loglam[np.newaxis])[0]
+    ivar, weighted_sky = np.zeros((2, loglam.size))
+    wdisp = np.zeros(loglam.size)
+    for camera in camera_pair(fiber):
+        calibrated = is_calibrated(camera, loglam)
+        wdisp[calibrated] = line_sigma(camera[0], loglam[calibrated])
+        for expnum in EXPOSURES:
+            per_flux = throughput(camera, expnum, loglam)
+            sky = sky_electrons(camera[0], expnum, loglam)
+            variance = noise.optimal_variance(flux * per_flux + sky, np.mean(READNOISE[camera]), TYPICAL_WIDTH)
+            of_exposure = calibrated * pipeline.add_error_floor(flux * per_flux, 1 / variance) * per_flux**2
+            ivar += of_exposure
+            weighted_sky += of_exposure * sky / per_flux
+    ivar *= not fibers.dark[0]
+    rms = np.sqrt(pipeline.inverse(ivar))
+    observed = flux + rms * random_stream(seed, f"coadd {fiber}").standard_normal(loglam.size)
+    columns = {
+        "flux": observed,
+        "loglam": loglam,
+        "ivar": ivar,
+        "and_mask": 0,
+        "or_mask": 0,
+        "wdisp": wdisp,
+        "sky": weighted_sky * pipeline.inverse(ivar),
+        "model": flux,
+    }
+    dtype = [(name, ">i4" if name.endswith("mask") else ">f4") for name in columns]
+    table = np.zeros(loglam.size, dtype=dtype)
+    for name, value in columns.items():
+        table[name] = value
+    data = np.flatnonzero(weighted_sky)
+    return table[data[0] : data[-1] + 1]
+
+
+def _spall(fibers):
+    """One row about the target, as in spAll."""
+    objtype = str(fibers.objtype[0])
+    row = {
+        "PROGRAMNAME": ("S27", "boss"),
+        "CHUNK": ("S14", "simulated"),
+        "PLATEQUALITY": ("S4", "good"),
+        "XFOCAL": (">f8", fibers.xfocal[0]),
+        "YFOCAL": (">f8", fibers.yfocal[0]),
+        "PLATE": (">i4", PLATE),
+        "MJD": (">i4", MJD),
+        "FIBERID": (">i4", fibers.number[0]),
+        "RUN2D": ("S6", RUN2D),
+        "OBJTYPE": ("S16", objtype),
+        "PLUG_RA": (">f8", fibers.ra[0]),
+        "PLUG_DEC": (">f8", fibers.dec[0]),
+        "CLASS": ("S6", CLASSES[objtype]),
+        "Z": (">f4", fibers.redshift[0]),
+        "Z_ERR": (">f4", 1e-4),
+        "ZWARNING": (">i4", int(objtype == "SKY")),
+    }
+    return _rows([row])
+
+
+def _spzline(fibers):
+    """One row for each of a few emission lines."""
+    identity = {"PLATE": (">i4", PLATE), "MJD": (">i4", MJD), "FIBERID": (">i4", fibers.number[0])}
+    return _rows([
+        identity | {"LINENAME": ("S13", name), "LINEWAVE": (">f8", wave), "LINEZ": (">f4", fibers.redshift[0])}
+        for name, wave in LINES.items()
+    ])  # fmt: skip
+
+
+def _rows(rows):
+    """Structured array from rows of {column: (dtype, value)}, its strings padded with blanks."""
+    table = np.empty(len(rows), dtype=[(name, dtype) for name, (dtype, _) in rows[0].items()])
+    for name, (dtype, _) in rows[0].items():
+        values = [row[name][1] for row in rows]
+        table[name] = padded(values, dtype) if dtype.startswith("S") else values
+    return table
+
+
+def write_platelist(root, seed):
+    """Write platelist.fits: the simulated plate, and others that exist in this list alone (:data:`PLATES`)."""
+    rows = []
+    for plate, mjd, quality in PLATES:
+        nexp = len(EXPOSURES)
+        row = {
+            "PLATE": (">i4", plate),
+            "TILEID": (">i4", plate),
+            "MJD": (">i4", mjd),
+            "RUN2D": ("S6", RUN2D),
+            "RUN1D": ("S6", RUN2D),
+            "RACEN": (">f4", PLATE_CENTER[0]),
+            "DECCEN": (">f4", PLATE_CENTER[1]),
+            "CARTID": (">i4", 13),
+            "EXPTIME": (">f4", 1800.0),
+            "MAPNAME": ("S13", f"{plate}-{mjd}-01"),
+            "SURVEY": ("S4", "boss"),
+            "PROGRAMNAME": ("S27", "boss"),
+            "CHUNK": ("S14", "simulated"),
+            "PLATEQUALITY": ("S4", quality),
+            "PLATESN2": (">f4", 17.0 if quality == "good" else 3.0),
+            "MJDLIST": ("S35", str(mjd)),
+            "NEXP": (">i4", 4 * nexp),
+            **{f"NEXP_{camera}": (">i4", nexp) for camera in ("B1", "B2", "R1", "R2")},
+            "STATUS2D": ("S4", "Done"),
+            "STATUSCOMBINE": ("S6", "Done"),
+            "STATUS1D": ("S7", "Done"),
+            "PUBLIC": ("S4", ""),
+            "QUALCOMMENTS": ("S83", "SIMULATED"),
+        }
+        rows.append(row)
+    primary = Hdu.primary(mark_simulated(fits.Header(), seed))
+    write_fits(Path(root) / platelist_path(), [primary, Hdu.table(_rows(rows))])

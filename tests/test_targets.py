@@ -1,0 +1,140 @@
+"""From configuration entries to single spectra."""
+
+import pytest
+
+from bosscal.errors import UserError
+from bosscal.targets import (
+    Request,
+    exposure_sources,
+    exposures_from_json,
+    exposures_to_json,
+    find_mjd,
+    parse_fibers,
+    parse_requests,
+    resolve,
+)
+
+
+def entry(**changes):
+    return {
+        "plate": 6641, "mjd": 56383, "fibers": [1], "bands": ["blue"], "exposures": [0], "products": "frames",
+    } | changes  # fmt: skip
+
+
+def request(**changes):
+    return parse_requests([entry(**changes)])[0]
+
+
+def test_fibers_may_be_numbers_ranges_or_all():
+    """Protects the three ways to list fibers, and their order."""
+    assert parse_fibers([7, "1-3", 1000], "") == (7, 1, 2, 3, 1000)
+    assert parse_fibers("all", "") == tuple(range(1, 1001))
+
+
+@pytest.mark.parametrize("item", ["5-2", "0-3", "990-1001"])
+def test_impossible_ranges_are_named(item):
+    """Protects against silently empty or cut ranges."""
+    with pytest.raises(UserError, match=rf"targets\[0\]\.fibers: '{item}'"):
+        parse_fibers([item], "targets[0].fibers")
+
+
+@pytest.mark.parametrize(
+    "second",
+    [entry(), entry(exposures="all"), entry(fibers=["1-20"], bands=["red", "blue"]), entry(exposures=[3, 0])],
+)
+def test_duplicate_targets_are_named(second):
+    """Protects against two jobs for one figure."""
+    with pytest.raises(UserError, match=r"targets\[1\]: plate 6641 fiber 1 blue is listed twice.*targets\[0\]"):
+        parse_requests([entry(), second])
+
+
+def test_different_bands_or_exposures_are_no_duplicates():
+    """Protects the default configuration, which lists a plate twice."""
+    assert len(parse_requests([entry(), entry(bands=["red"]), entry(exposures=[1])])) == 3
+
+
+PLATELIST = [
+    (3615, 55179, "good", "v5_7_0"),
+    (3615, 55208, "good", "v5_7_0"),
+    (3616, 55180, "bad", "v5_7_0"),
+    (6641, 56383, "good", "v5_7_0"),
+    (6641, 56390, "good", "v5_7_2"),
+    (6641, 56384, "bad", "v5_7_0"),
+]
+
+
+def test_mjd_is_the_only_good_night_of_the_reduction():
+    """Protects the look-up from bad nights and from other reductions."""
+    assert find_mjd(PLATELIST, 6641, "v5_7_0") == 56383
+
+
+@pytest.mark.parametrize(
+    ("plate", "message"),
+    [
+        (3615, "plate 3615 was observed well on several nights: set mjd to one of 55179, 55208"),
+        (3616, r"plate 3616 has no observation of quality 'good'.*55180 \(bad\)"),
+        (9999, "plate 9999 is not in the platelist of v5_7_0"),
+    ],
+)
+def test_no_or_several_nights_are_listed(plate, message):
+    """Protects against guessing a night."""
+    with pytest.raises(UserError, match=message):
+        find_mjd(PLATELIST, plate, "v5_7_0")
+
+
+EXPOSURES = {"b1": {20: 7, 10: 7, 30: 8}, "r1": {10: 7, 30: 8}}
+
+
+def spectra(request, exposures=EXPOSURES):
+    """(camera, expidx, expnum) of a request's spectra."""
+    sources = set(exposure_sources([request], {}).values())
+    found = resolve([request], {}, dict.fromkeys(sources, exposures))
+    return [(target.camera, target.expidx, target.expnum) for target in found]
+
+
+def test_exposures_count_in_time_order_over_both_cameras():
+    """Protects the sequence number where the cameras' exposure counts differ."""
+    assert spectra(request(exposures=[1], bands=["blue"])) == [("b1", 1, 20)]
+    assert spectra(request(exposures=[2], bands=["blue", "red"])) == [("b1", 2, 30), ("r1", 2, 30)]
+
+
+def test_all_exposures_are_those_the_camera_has():
+    """Protects `exposures: all` from frames that do not exist."""
+    assert spectra(request(exposures="all", bands=["red"])) == [("r1", 0, 10), ("r1", 2, 30)]
+
+
+@pytest.mark.parametrize(
+    ("exposures", "message"),
+    [([3], r"exposure 3 asked for, the coadd has 0-2 \(10, 20, 30\)"), ([1], r"camera r1 took no part in exposure 1 \(#20\)")],
+)
+def test_missing_exposures_are_listed(exposures, message):
+    """Protects against a wrong exposure being taken for the one asked for."""
+    with pytest.raises(UserError, match=f"plate 6641 mjd 56383 fiber 1: {message}"):
+        spectra(request(exposures=exposures, bands=["red"]))
+
+
+def test_one_small_file_tells_a_spectrograph():
+    """Protects downloads: a fiber added to a spectrograph fetches nothing new, and spec files tell their own."""
+    sources = exposure_sources([request(fibers=[12, 1, 501, 700])], {})
+    assert set(sources.values()) == {("frames", 6641, 56383, 12), ("frames", 6641, 56383, 501)}
+    sources = exposure_sources([request(fibers=[12, 1], products="spec")], {})
+    assert set(sources.values()) == {("spec", 6641, 56383, 12), ("spec", 6641, 56383, 1)}
+
+
+def test_night_found_later_can_reveal_a_duplicate():
+    """Protects against the same spectrum asked for once with and once without its night."""
+    requests = parse_requests([entry(), entry(mjd=None)])
+    sources = set(exposure_sources(requests, {6641: 56383}).values())
+    with pytest.raises(UserError, match="6641-56383-0001-b1-00000010 .* is listed twice"):
+        resolve(requests, {6641: 56383}, dict.fromkeys(sources, EXPOSURES))
+
+
+def test_exposures_survive_json():
+    """Protects the numbers from becoming text on their way through a file."""
+    exposures = {("frames", 6641, 56383, 1): EXPOSURES}
+    assert exposures_from_json(exposures_to_json(exposures)) == exposures
+
+
+def test_requests_are_plain_values():
+    """Protects the parsed form that the workflow builds on."""
+    assert request(exposures="all", mjd=None) == Request(6641, None, (1,), ("blue",), None, "frames")
