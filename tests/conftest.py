@@ -34,14 +34,18 @@ class Workflow:
         self.folder = Path(folder)
         self.code = Path(code)
 
-    def run(self, *arguments, config=None, check=True):
-        """Run snakemake; returns the finished process, with stdout and stderr as one text."""
+    def command(self, *arguments):
         command = [Path(sys.executable).parent / "snakemake", "--snakefile", self.code / "Snakefile"]
         command += ["--workflow-profile", self.code / "profiles" / "default", "--cores", "2"]
-        command += ["--configfile", config or self.folder / "config.yaml"]
+        command += ["--configfile", self.folder / "config.yaml"]
+        return [str(word) for word in (*command, *arguments)]
+
+    def run(self, *arguments, check=True, environment=None):
+        """Run snakemake; returns the finished process, with stdout and stderr as one text."""
         process = subprocess.run(
-            [str(word) for word in (*command, *arguments)],
+            self.command(*arguments),
             cwd=self.folder,
+            env=os.environ | (environment or {}),
             text=True,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

@@ -16,11 +16,12 @@ from bosscal.errors import UserError
 def replacing(path):
     """Yield a temporary name beside ``path`` that becomes ``path`` when the block succeeds.
 
-    The temporary keeps the suffix, since writers choose their format by it.
+    The temporary keeps the suffix, since writers choose their format by it. What a killed run leaves of it
+    is overwritten by the next.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{os.getpid()}-{path.name}")
+    temporary = path.with_name(f".partial-{path.name}")
     try:
         yield temporary
         os.replace(temporary, path)

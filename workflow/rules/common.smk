@@ -1,4 +1,5 @@
 # The configuration, checked, and the names that every other file of rules uses.
+import fcntl
 import hashlib
 import os
 import shlex
@@ -7,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import yaml
+from snakemake.settings.types import ExecMode
 
 SOURCE = Path(workflow.basedir) / "src"
 sys.path.insert(0, str(SOURCE))
@@ -73,6 +75,15 @@ def code(script):
 
 
 ENVIRONMENT = f"{workflow.basedir}/envs/bosscal.yaml"
+
+if workflow.exec_mode == ExecMode.DEFAULT and not workflow.dryrun:
+    # Snakemake's own lock outlives a killed run and has to be removed by hand; this one ends with its process.
+    Path("results").mkdir(exist_ok=True)
+    RUN_LOCK = open("results/.lock", "w")
+    try:
+        fcntl.flock(RUN_LOCK, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        sys.exit("bosscal: another run is at work in this folder: wait for it to end, or run in another one")
 
 
 wildcard_constraints:

@@ -162,7 +162,7 @@ def _calibration(panel, rows):
             panel.plot(wave, curve, color=color, label=label)
         panel.set_ylabel(f"Calibration [{FLUX_UNIT}\nper e⁻] and its components")
     lit = np.isfinite(applied)
-    panel.set_ylim(0, 1.15 * max(_top(curve, 99, lit) for curve in curves) if lit.any() else 1)
+    panel.set_ylim(0, 1.15 * max(_top(curve, 95, lit) for curve in curves) if lit.any() else 1)
     legend_above(panel)
 
 

@@ -28,6 +28,7 @@ from bosscal.simulation.plate import (
     PLATE,
     RUN2D,
     camera_exposure_paths,
+    camera_pair,
     flat_path,
     fluxdistort_path,
     platelist_path,
@@ -38,7 +39,7 @@ from bosscal.simulation.plate import (
 from bosscal.simulation.spectrum_files import write_platelist, write_spec, write_spec_lite
 
 __all__ = [
-    "CAMERAS", "EXPOSURES", "MJD", "PLATE", "RUN2D", "Truth", "camera_exposure_paths", "flat_path", "fluxdistort_path",
-    "platelist_path", "plug_fibers", "sha1sum_path", "simulate_camera_exposure", "spec_path", "truth", "write_flat",
-    "write_fluxdistort", "write_platelist", "write_sha1sum", "write_spec", "write_spec_lite",
+    "CAMERAS", "EXPOSURES", "MJD", "PLATE", "RUN2D", "Truth", "camera_exposure_paths", "camera_pair", "flat_path",
+    "fluxdistort_path", "platelist_path", "plug_fibers", "sha1sum_path", "simulate_camera_exposure", "spec_path",
+    "truth", "write_flat", "write_fluxdistort", "write_platelist", "write_sha1sum", "write_spec", "write_spec_lite",
 ]  # fmt: skip

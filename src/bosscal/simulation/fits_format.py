@@ -56,8 +56,7 @@ def padded(values, dtype):
 class Hdu(NamedTuple):
     """Header and data of an HDU.
 
-    Written as they are: astropy would replace the blanks at the end of strings by NULs, which no file of the survey
-    has there.
+    Written as they are: astropy would turn the blanks at the end of strings, which the survey pads with, into NULs.
     """
 
     header: fits.Header
@@ -74,12 +73,18 @@ class Hdu(NamedTuple):
         """Primary HDU, without data or with a float32 image."""
         if data is not None:
             data = np.ascontiguousarray(data, dtype=">f4")
-        return cls(fits.PrimaryHDU(data, header).header, data)
+        header = fits.PrimaryHDU(data, header).header
+        header.set("EXTEND", True, after=2 + header["NAXIS"])
+        return cls(header, data)
 
     @classmethod
     def table(cls, data, name=None, header=None):
         """Table from a structured array in the byte order of FITS."""
-        return cls(fits.BinTableHDU(data, header, name=name).header, data)
+        header = fits.BinTableHDU(data, header, name=name).header
+        for keyword, shape in header["TDIM*"].items():
+            if "," not in shape:  # the survey gives shapes from two dimensions on
+                del header[keyword]
+        return cls(header, data)
 
 
 def trace_set_table(trace_set):
