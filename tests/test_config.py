@@ -4,11 +4,11 @@ import copy
 
 import pytest
 import yaml
+from conftest import REPOSITORY
 
 from bosscal.config import check_config
 from bosscal.errors import UserError
 from bosscal.mirror import mask_bits
-from conftest import REPOSITORY
 
 SCHEMA = yaml.safe_load((REPOSITORY / "workflow/schemas/config.schema.yaml").read_text())
 RELEASES = yaml.safe_load((REPOSITORY / "workflow/releases.yaml").read_text())
@@ -67,7 +67,10 @@ TARGET = ("targets", 0)
         (changed("bands", ["green"], TARGET), "targets[0].bands[0]: 'green' is not allowed; give one of blue, red"),
         (changed("exposures", [-1], TARGET), "targets[0].exposures[0]: -1 is not allowed"),
         (changed("products", "frame", TARGET), "targets[0].products: 'frame' is not allowed; give frames"),
-        (changed("mask_allow", ["BRIGHTSKI"]), "mask_allow: 'BRIGHTSKI' is no SPPIXMASK bit; did you mean 'BRIGHTSKY'?"),
+        (
+            changed("mask_allow", ["BRIGHTSKI"]),
+            "mask_allow: 'BRIGHTSKI' is no SPPIXMASK bit; did you mean 'BRIGHTSKY'?",
+        ),
     ],
 )
 def test_each_mistake_is_one_line(config, line):

@@ -21,7 +21,7 @@ def serving(answers):
     asked = []
 
     class Handler(BaseHTTPRequestHandler):
-        def do_GET(self):  # noqa: N802
+        def do_GET(self):
             asked.append(self.path)
             answer = answers[min(len(asked), len(answers)) - 1]
             if answer == "cut":

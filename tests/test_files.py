@@ -2,21 +2,26 @@
 
 import numpy as np
 import pytest
+from conftest import REPOSITORY
 
 from bosscal.errors import UserError
 from bosscal.files import Arrays, replacing, sha1sum, write_arrays, write_json
 from bosscal.job import logged
 from bosscal.provenance import code_digest, code_files
-from conftest import REPOSITORY
 
 
 def test_a_failed_write_leaves_the_old_file(tmp_path):
     """Protects results from half-written replacements."""
     path = tmp_path / "table.txt"
     path.write_text("old")
-    with pytest.raises(RuntimeError), replacing(path) as temporary:
-        temporary.write_text("half")
-        raise RuntimeError
+
+    def half_written():
+        with replacing(path) as temporary:
+            temporary.write_text("half")
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        half_written()
     assert path.read_text() == "old"
     assert list(tmp_path.iterdir()) == [path]
 

@@ -105,7 +105,10 @@ def test_all_exposures_are_those_the_camera_has():
 
 @pytest.mark.parametrize(
     ("exposures", "message"),
-    [([3], r"exposure 3 asked for, the coadd has 0-2 \(10, 20, 30\)"), ([1], r"camera r1 took no part in exposure 1 \(#20\)")],
+    [
+        ([3], r"exposure 3 asked for, the coadd has 0-2 \(10, 20, 30\)"),
+        ([1], r"camera r1 took no part in exposure 1 \(#20\)"),
+    ],
 )
 def test_missing_exposures_are_listed(exposures, message):
     """Protects against a wrong exposure being taken for the one asked for."""
@@ -125,7 +128,7 @@ def test_night_found_later_can_reveal_a_duplicate():
     """Protects against the same spectrum asked for once with and once without its night."""
     requests = parse_requests([entry(), entry(mjd=None)])
     sources = set(exposure_sources(requests, {6641: 56383}).values())
-    with pytest.raises(UserError, match="6641-56383-0001-b1-00000010 .* is listed twice"):
+    with pytest.raises(UserError, match=r"6641-56383-0001-b1-00000010 .* is listed twice"):
         resolve(requests, {6641: 56383}, dict.fromkeys(sources, EXPOSURES))
 
 

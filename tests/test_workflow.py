@@ -12,16 +12,16 @@ import signal
 import subprocess
 import time
 
+import notebook
 import numpy as np
 import pytest
 import yaml
 from astropy.io import fits
 from astropy.table import Table
+from conftest import REPOSITORY, Workflow
 
-import notebook
 from bosscal.exposure import CameraExposure
 from bosscal.files import Arrays
-from conftest import REPOSITORY, Workflow
 
 PLATE_FOLDER = "sas/sim/boss/spectro/redux/v5_7_0/6641"
 
@@ -351,7 +351,9 @@ def test_a_damaged_file_is_named(tmp_path, default_run):
         targets=[{"plate": 6641, "mjd": 56383, "fibers": [1], "bands": ["red"]}],
     )  # fmt: skip
     assert process.returncode != 0
-    assert any("spFlat-r1-00158840.fits.gz: cannot be read" in line for line in lines_of_bosscal(process)), process.stdout
+    assert any("spFlat-r1-00158840.fits.gz: cannot be read" in line for line in lines_of_bosscal(process)), (
+        process.stdout
+    )
 
 
 def test_two_runs_in_one_folder_are_kept_apart(rerun):

@@ -46,9 +46,8 @@ def read_json(path):
 
 def write_arrays(path, arrays, meta):
     """Write named arrays and a dictionary of facts about them as an uncompressed npz, without pickle."""
-    with replacing(path) as temporary:
-        with open(temporary, "wb") as stream:
-            np.savez(stream, meta=np.array(json.dumps(meta, sort_keys=True)), **arrays)
+    with replacing(path) as temporary, open(temporary, "wb") as stream:
+        np.savez(stream, meta=np.array(json.dumps(meta, sort_keys=True)), **arrays)
 
 
 class Arrays(Mapping):

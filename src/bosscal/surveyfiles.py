@@ -37,7 +37,9 @@ def _image(hdus, index, path, nrow=None):
     if data is None or data.ndim != 2:
         raise UserError(f"{path}: HDU {index} is no image [fiber, row]")
     if nrow is not None and data.shape[1] < nrow:
-        raise UserError(f"{path}: HDU {index} has {data.shape[1]} rows, the spFrame {nrow}: they do not belong together")
+        raise UserError(
+            f"{path}: HDU {index} has {data.shape[1]} rows, the spFrame {nrow}: they do not belong together"
+        )
     return data[:, :nrow]
 
 
@@ -254,4 +256,3 @@ def read_platelist(path):
                 table["PLATE"], table["MJD"], _text(table["PLATEQUALITY"]), _text(table["RUN2D"]), strict=True
             )
         ]
-

@@ -98,9 +98,7 @@ def parse_requests(targets):
         where = f"targets[{index}]"
         fibers = parse_fibers(target["fibers"], f"{where}.fibers")
         exposures = None if target["exposures"] == "all" else tuple(target["exposures"])
-        request = Request(
-            target["plate"], target["mjd"], fibers, tuple(target["bands"]), exposures, target["products"]
-        )
+        request = Request(target["plate"], target["mjd"], fibers, tuple(target["bands"]), exposures, target["products"])
         requests.append(request)
         for fiber in fibers:
             for band in request.bands:
@@ -198,7 +196,9 @@ def resolve(requests, mjds, exposures):
     for request in requests:
         mjd = request.mjd or mjds[request.plate]
         for fiber in request.fibers:
-            for target in _spectra(request, mjd, fiber, exposures[sources[request.products, request.plate, mjd, fiber]]):
+            for target in _spectra(
+                request, mjd, fiber, exposures[sources[request.products, request.plate, mjd, fiber]]
+            ):
                 if target.name in found:
                     raise UserError(f"targets: {target.name} (plate-mjd-fiber-camera-exposure) is listed twice")
                 found[target.name] = target

@@ -6,16 +6,16 @@ rule calibrate:
         "results/extract_frame/{plate_mjd}/{unit}.npz",
     output:
         "results/calibrate/{plate_mjd}/{unit}.npz",
-    params:
-        code=code("calibrate.py"),
-        mask_allow=MASK_ALLOW,
     log:
         "results/logs/calibrate/{plate_mjd}/{unit}.log",
     benchmark:
         "results/benchmarks/calibrate/{plate_mjd}/{unit}.tsv"
-    resources:
-        mem_mb=1500,
     conda:
         ENVIRONMENT
+    resources:
+        mem_mb=1500,
+    params:
+        code=code("calibrate.py"),
+        mask_allow=MASK_ALLOW,
     script:
         "../scripts/calibrate.py"

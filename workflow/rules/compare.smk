@@ -7,16 +7,16 @@ rule compare:
         calibration="results/calibrate/{plate_mjd}/{unit}.npz",
     output:
         "results/compare/{plate_mjd}/{unit}.ecsv",
-    params:
-        code=code("compare.py"),
     log:
         "results/logs/compare/{plate_mjd}/{unit}.log",
     benchmark:
         "results/benchmarks/compare/{plate_mjd}/{unit}.tsv"
-    resources:
-        mem_mb=1500,
     conda:
         ENVIRONMENT
+    resources:
+        mem_mb=1500,
+    params:
+        code=code("compare.py"),
     script:
         "../scripts/compare.py"
 
@@ -26,14 +26,14 @@ rule summarize:
         lambda wildcards: [f"results/compare/{plate_mjd}/{unit}.ecsv" for plate_mjd, unit in get_units()],
     output:
         report("results/compare/summary.ecsv", caption="../report/summary.rst", category="Tables"),
-    params:
-        code=code("summarize.py"),
-        targets=lambda wildcards: [target.to_dict() for target in get_targets()],
     log:
         "results/logs/summarize.log",
     benchmark:
         "results/benchmarks/summarize.tsv"
     conda:
         ENVIRONMENT
+    params:
+        code=code("summarize.py"),
+        targets=lambda wildcards: [target.to_dict() for target in get_targets()],
     script:
         "../scripts/summarize.py"

@@ -17,9 +17,9 @@ rule download:
         "results/benchmarks/download/{server_path}.tsv"
     wildcard_constraints:
         server_path="sas/.+",
-    resources:
-        downloads=1,
     conda:
         ENVIRONMENT
+    resources:
+        downloads=1,
     script:
         "../scripts/download.py"

@@ -20,17 +20,17 @@ rule extract_frame:
         lambda wildcards: [mirrored(path) for path in get_frame_paths(wildcards)],
     output:
         "results/extract_frame/{plate_mjd}/{exposure}.npz",
-    params:
-        code=code("extract_frame.py"),
-        names=get_frame_paths,
     log:
         "results/logs/extract_frame/{plate_mjd}/{exposure}.log",
     benchmark:
         "results/benchmarks/extract_frame/{plate_mjd}/{exposure}.tsv"
-    resources:
-        mem_mb=1500,
     conda:
         ENVIRONMENT
+    resources:
+        mem_mb=1500,
+    params:
+        code=code("extract_frame.py"),
+        names=get_frame_paths,
     script:
         "../scripts/extract_frame.py"
 
@@ -46,14 +46,14 @@ rule extract_spec:
         lambda wildcards: mirrored(get_spec_name(wildcards)),
     output:
         "results/extract_frame/{plate_mjd}/{exposure}-{fiber}.npz",
-    params:
-        code=code("extract_spec.py"),
-        name=get_spec_name,
     log:
         "results/logs/extract_frame/{plate_mjd}/{exposure}-{fiber}.log",
     benchmark:
         "results/benchmarks/extract_frame/{plate_mjd}/{exposure}-{fiber}.tsv"
     conda:
         ENVIRONMENT
+    params:
+        code=code("extract_spec.py"),
+        name=get_spec_name,
     script:
         "../scripts/extract_spec.py"

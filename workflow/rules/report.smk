@@ -10,6 +10,12 @@ rule report:
         published=f"{workflow.basedir}/workflow/report/tutorial.yaml",
     output:
         report("results/report/index.html", caption="../report/report.rst", category="Report"),
+    log:
+        "results/logs/report.log",
+    benchmark:
+        "results/benchmarks/report.tsv"
+    conda:
+        ENVIRONMENT
     params:
         code=code("report.py"),
         release=config["release"],
@@ -17,11 +23,5 @@ rule report:
         source="a simulated mirror made by this workflow" if IS_SIMULATED else URL,
         mask_allow=config["mask_allow"],
         targets=lambda wildcards: [target.to_dict() for target in get_targets()],
-    log:
-        "results/logs/report.log",
-    benchmark:
-        "results/benchmarks/report.tsv"
-    conda:
-        ENVIRONMENT
     script:
         "../scripts/report.py"

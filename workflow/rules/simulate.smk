@@ -24,20 +24,17 @@ def pattern(server_path, **wildcards):
 
 rule simulate_frames:
     output:
-        [
-            pattern(path, camera="b1", expnum="00158842")
-            for path in simulation.camera_exposure_paths("b1", 158842)
-        ],
-    params:
-        **SIMULATION,
+        [pattern(path, camera="b1", expnum="00158842") for path in simulation.camera_exposure_paths("b1", 158842)],
     log:
         "results/logs/simulate/frames-{camera}-{expnum}.log",
     benchmark:
         "results/benchmarks/simulate/frames-{camera}-{expnum}.tsv"
-    resources:
-        mem_mb=2000,
     conda:
         ENVIRONMENT
+    resources:
+        mem_mb=2000,
+    params:
+        **SIMULATION,
     script:
         "../scripts/simulate.py"
 
@@ -45,14 +42,14 @@ rule simulate_frames:
 rule simulate_flat:
     output:
         pattern(simulation.flat_path("b1"), camera="b1"),
-    params:
-        **SIMULATION,
     log:
         "results/logs/simulate/flat-{camera}.log",
     benchmark:
         "results/benchmarks/simulate/flat-{camera}.tsv"
     conda:
         ENVIRONMENT
+    params:
+        **SIMULATION,
     script:
         "../scripts/simulate.py"
 
@@ -60,14 +57,14 @@ rule simulate_flat:
 rule simulate_fluxdistort:
     output:
         simulated(simulation.fluxdistort_path()),
-    params:
-        **SIMULATION,
     log:
         "results/logs/simulate/fluxdistort.log",
     benchmark:
         "results/benchmarks/simulate/fluxdistort.tsv"
     conda:
         ENVIRONMENT
+    params:
+        **SIMULATION,
     script:
         "../scripts/simulate.py"
 
@@ -75,14 +72,14 @@ rule simulate_fluxdistort:
 rule simulate_platelist:
     output:
         simulated(simulation.platelist_path()),
-    params:
-        **SIMULATION,
     log:
         "results/logs/simulate/platelist.log",
     benchmark:
         "results/benchmarks/simulate/platelist.tsv"
     conda:
         ENVIRONMENT
+    params:
+        **SIMULATION,
     script:
         "../scripts/simulate.py"
 
@@ -90,14 +87,14 @@ rule simulate_platelist:
 rule simulate_spec_lite:
     output:
         pattern(simulation.spec_path(1, lite=True), fiber="0001"),
-    params:
-        **SIMULATION,
     log:
         "results/logs/simulate/spec-lite-{fiber}.log",
     benchmark:
         "results/benchmarks/simulate/spec-lite-{fiber}.tsv"
     conda:
         ENVIRONMENT
+    params:
+        **SIMULATION,
     script:
         "../scripts/simulate.py"
 
@@ -119,14 +116,14 @@ rule simulate_spec:
         get_frames_of_spectrograph,
     output:
         pattern(simulation.spec_path(1, lite=False), fiber="0001"),
-    params:
-        **SIMULATION,
     log:
         "results/logs/simulate/spec-{fiber}.log",
     benchmark:
         "results/benchmarks/simulate/spec-{fiber}.tsv"
     conda:
         ENVIRONMENT
+    params:
+        **SIMULATION,
     script:
         "../scripts/simulate.py"
 
@@ -145,13 +142,13 @@ rule simulated_plate:
         platelist=rules.simulate_platelist.output,
     output:
         simulated(simulation.sha1sum_path()),
-    params:
-        **SIMULATION,
     log:
         "results/logs/simulate/sha1sum.log",
     benchmark:
         "results/benchmarks/simulate/sha1sum.tsv"
     conda:
         ENVIRONMENT
+    params:
+        **SIMULATION,
     script:
         "../scripts/simulate.py"

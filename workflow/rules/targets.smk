@@ -20,16 +20,16 @@ checkpoint find_mjd:
         mirrored(FINDER.get_platelist_path()),
     output:
         f"results/targets/mjd-{MJD_QUESTION}.json",
-    params:
-        code=code("find_mjd.py"),
-        plates=PLATES_WITHOUT_MJD,
-        run2d=RELEASE["run2d"],
     log:
         "results/logs/find_mjd.log",
     benchmark:
         "results/benchmarks/find_mjd.tsv"
     conda:
         ENVIRONMENT
+    params:
+        code=code("find_mjd.py"),
+        plates=PLATES_WITHOUT_MJD,
+        run2d=RELEASE["run2d"],
     script:
         "../scripts/find_mjd.py"
 
@@ -63,14 +63,14 @@ checkpoint list_exposures:
         spec=get_spec_files,
     output:
         f"results/targets/exposures-{EXPOSURES_QUESTION}.json",
-    params:
-        code=code("list_exposures.py"),
     log:
         "results/logs/list_exposures.log",
     benchmark:
         "results/benchmarks/list_exposures.tsv"
     conda:
         ENVIRONMENT
+    params:
+        code=code("list_exposures.py"),
     script:
         "../scripts/list_exposures.py"
 

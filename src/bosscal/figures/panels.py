@@ -54,9 +54,7 @@ def six_panels(exposure, reconstruction, fiber, title):
 
     figure = new_figure(PAGE_WIDTH, 8.6)
     axes = figure.subplots(3, 2)
-    for draw, panel in zip(
-        (_flux, _electrons, _flats, _calibration, _excess, _variances), axes.flat, strict=True
-    ):
+    for draw, panel in zip((_flux, _electrons, _flats, _calibration, _excess, _variances), axes.flat, strict=True):
         draw(panel, rows)
     limits = _lit_range(rows)
     for panel in axes.flat[:5]:
@@ -107,7 +105,9 @@ def _lit_range(rows):
 
 def _missing(panel, what):
     """Say in an empty panel why it is empty."""
-    panel.text(0.5, 0.5, f"{what}:\nnot in a spec file", transform=panel.transAxes, ha="center", va="center", color=GREY)
+    panel.text(
+        0.5, 0.5, f"{what}:\nnot in a spec file", transform=panel.transAxes, ha="center", va="center", color=GREY
+    )
     panel.set_yticks([])
 
 
@@ -116,9 +116,7 @@ def _flux(panel, rows):
     panel.plot(rows["wave"], _where(observed, good), color=BLACK, label="flux + sky", **DOTS)
     panel.plot(rows["wave"], _where(rows["var"], good), color=RED, label="variance", **DOTS)
     if rows["var_pred"] is not None:
-        panel.plot(
-            rows["wave"], _where(rows["var_pred"], good & rows["egood"]), color=BLUE, label="from eflux", **DOTS
-        )
+        panel.plot(rows["wave"], _where(rows["var_pred"], good & rows["egood"]), color=BLUE, label="from eflux", **DOTS)
     panel.set_ylim(0, _top(observed, 99, good))
     panel.set_ylabel(f"Flux [{FLUX_UNIT}]\nand its variance [flux²]")
     legend_above(panel)
