@@ -6,6 +6,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 PACKAGE = Path(__file__).parent
+DATA_SUFFIXES = (".j2", ".yaml")
 LIBRARIES = ("numpy", "astropy", "matplotlib", "bossdata", "snakemake", "pyyaml")
 
 
@@ -28,13 +29,15 @@ def _imported_modules(path):
 
 
 def code_files(script):
-    """A script and every module of this package that it imports, directly or not; sorted."""
+    """A script, every module of this package that it imports, directly or not, and their data files; sorted."""
     found, waiting = set(), [Path(script)]
     while waiting:
         path = waiting.pop()
         if path not in found:
             found.add(path)
             waiting.extend(_imported_modules(path))
+            if path.name == "__init__.py":  # templates and numbers that lie beside the code
+                found.update(file for file in path.parent.iterdir() if file.is_file() and file.suffix in DATA_SUFFIXES)
     return sorted(found)
 
 

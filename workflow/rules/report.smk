@@ -6,8 +6,6 @@ rule report:
         summary="results/compare/summary.ecsv",
         figures=lambda wildcards: [f"results/figures/{target.name}.png" for target in get_targets()],
         exposures=lambda wildcards: [f"results/extract_frame/{plate_mjd}/{unit}.npz" for plate_mjd, unit in get_units()],
-        template=f"{workflow.basedir}/workflow/report/report.html.j2",
-        published=f"{workflow.basedir}/workflow/report/tutorial.yaml",
     output:
         report("results/report/index.html", caption="../report/report.rst", category="Report"),
     log:

@@ -2,7 +2,6 @@
 
 from pathlib import Path
 
-import yaml
 from astropy.table import Table
 
 from bosscal.exposure import CameraExposure
@@ -13,15 +12,13 @@ from bosscal.report import render
 from bosscal.targets import Target
 
 
-def main(summary_path, figure_paths, exposure_paths, template_path, published_path, run, targets, output):
+def main(summary_path, figure_paths, exposure_paths, run, targets, output):
     html = render(
-        template=Path(template_path).read_text(encoding="utf-8"),
         run=run,
         targets=[Target(**target) for target in targets],
         summary=Table.read(summary_path, format="ascii.ecsv"),
         figures=[Path(path).read_bytes() for path in figure_paths],
         headers=[CameraExposure.read(path).header for path in exposure_paths],
-        published=yaml.safe_load(Path(published_path).read_text(encoding="utf-8")),
         versions=library_versions(),
     )
     write_text(output, html)
@@ -33,8 +30,6 @@ with logged(snakemake.log[0]):
         snakemake.input.summary,
         snakemake.input.figures,
         snakemake.input.exposures,
-        snakemake.input.template,
-        snakemake.input.published,
         {name: params[name] for name in ("release", "title", "source", "mask_allow")},
         params.targets,
         snakemake.output[0],

@@ -1,9 +1,13 @@
 """The report: one HTML page that holds everything it shows."""
 
 import base64
+from pathlib import Path
 
 import jinja2
 import numpy as np
+import yaml
+
+FOLDER = Path(__file__).parent
 
 # columns of the page's summary table: name, heading, format
 SHOWN = (
@@ -45,13 +49,11 @@ def _published_rows(targets, summary, published):
     return rows
 
 
-def render(template, run, targets, summary, figures, headers, published, versions):
-    """Fill the page's template.
+def render(run, targets, summary, figures, headers, versions):
+    """The page as HTML that refers to nothing outside itself.
 
     Parameters
     ----------
-    template : str
-        Jinja2 template of the page.
     run : dict
         What was run: ``release``, ``title`` of the release, ``source`` of the files, ``mask_allow``.
     targets : list of Target
@@ -61,16 +63,15 @@ def render(template, run, targets, summary, figures, headers, published, version
         One PNG per target.
     headers : list of Header
         Of every camera exposure that was read.
-    published : dict
-        The tutorial's numbers, shown where the release is theirs.
     versions : dict
         Library to version.
 
     Returns
     -------
     str
-        HTML that refers to nothing outside itself.
     """
+    published = yaml.safe_load((FOLDER / "tutorial.yaml").read_text(encoding="utf-8"))
+    template = (FOLDER / "page.html.j2").read_text(encoding="utf-8")
     rows = [
         {
             "target": target,

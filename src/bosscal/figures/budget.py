@@ -1,0 +1,133 @@
+"""The error budget of the tutorial for one fiber of a camera exposure, against wavelength."""
+
+import numpy as np
+
+from bosscal.budget import APPROXIMATIONS
+from bosscal.figures.style import (
+    BLACK,
+    BLUE,
+    GREEN,
+    GREY,
+    ORANGE,
+    PAGE_WIDTH,
+    PINK,
+    RED,
+    SKY,
+    WAVELENGTH_LABEL,
+    mark_simulated,
+    new_figure,
+)
+
+JUMP_ROWS = (2055, 2072)  # shown enlarged: the two-phase jump of the red CCDs and its surroundings
+
+# name: (color, size of its dots; None for what is smooth in CCD row and drawn as a line), in the order of the legend.
+# All together comes last, in small dots: they lie on the larger ones of the part that explains them.
+LOOKS = {
+    "derivative": (RED, None),
+    "float32": (SKY, 3),
+    "grid_offset": (GREEN, None),
+    "interpolation": (PINK, 1.5),
+    "additive": (ORANGE, 3),
+    "calibration": (BLACK, 1.4),
+    "error_floor": (BLUE, 3),
+    "apodization": (GREEN, None),
+    "additive_variance": (ORANGE, 3),
+    "variance": (BLACK, 1.4),
+}
+ENLARGED = 2.5  # size of the enlarged rows' dots over that of the others
+LEGEND_DOT = 6
+
+DOTS = {"linestyle": "none", "marker": ".", "markeredgewidth": 0, "rasterized": True}
+
+# quantity: (title, columns of the legend, height [points] that the legend needs between axes and title)
+HEADINGS = {"calibration": ("Calibration, flux/eflux", 4, 28), "variance": ("Variance of the flux", 5, 16)}
+
+# Axis limits that most targets share; differences below the lower ones concern nobody.
+LIMITS = {"calibration": (3e-12, 0.1), "variance": (1e-9, 0.1)}
+
+
+def budget_panels(exposure, reldiffs, fiber, title):
+    """Draw what each approximation of the tutorial costs one fiber.
+
+    Parameters
+    ----------
+    exposure : CameraExposure
+        Of the per-plate files.
+    reldiffs : mapping of 2D[nfiber, nrow]
+        From :func:`bosscal.budget.effects`.
+    fiber : int
+        Fiber number, 1-1000.
+    title : str
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        The calibration above, in red with the rows of the two-phase jump enlarged beside it, the variance below.
+        An approximation that changes nothing says so in the legend, since a logarithmic axis has no 0.
+    """
+    index = int(np.flatnonzero(exposure.fiber == fiber)[0])
+    rows = {name: reldiffs[name][index] for name in APPROXIMATIONS}
+    wave = 10 ** exposure.loglam[index]
+
+    figure = new_figure(PAGE_WIDTH, 5.8)
+    if exposure.trace_set("wave").jump is None:
+        grid = figure.add_gridspec(2, 1, height_ratios=(1.4, 1))
+    else:
+        grid = figure.add_gridspec(2, 2, height_ratios=(1.4, 1), width_ratios=(3, 1))
+        enlarged = figure.add_subplot(grid[0, 1])
+        _draw(enlarged, exposure.row, rows, "calibration", enlarge=ENLARGED)
+        enlarged.set_title("Two-phase jump", loc="left", pad=HEADINGS["calibration"][2])
+        enlarged.set_xlim(JUMP_ROWS[0] - 0.5, JUMP_ROWS[1] + 0.5)
+        enlarged.set_xlabel("CCD row")
+        enlarged.tick_params(labelleft=False)
+    panels = {"calibration": figure.add_subplot(grid[0, 0]), "variance": figure.add_subplot(grid[1, :])}
+    for quantity, panel in panels.items():
+        _draw(panel, wave, rows, quantity)
+        heading, columns, height = HEADINGS[quantity]
+        panel.set_title(heading, loc="left", pad=height)
+        panel.set_xlim(*_compared_range(wave, rows[quantity]))
+        panel.set_xlabel(WAVELENGTH_LABEL)
+        panel.set_ylabel("Relative difference\n|a − b| / |a + b|")
+        _legend(panel, columns)
+    figure.suptitle(title, fontsize=8.5, x=0.01, ha="left")
+    if exposure.header.simulated:
+        mark_simulated(figure)
+    return figure
+
+
+def _draw(panel, position, rows, quantity, enlarge=1):
+    """All approximations of a quantity against ``position``, 1D[nrow]; enlarged, lines have dots too."""
+    compared = np.isfinite(rows[quantity]).any()
+    largest = 0
+    for name, (color, size) in LOOKS.items():
+        if APPROXIMATIONS[name].quantity != quantity:
+            continue
+        nonzero = rows[name] > 0
+        largest = max(largest, np.max(rows[name], where=nonzero, initial=0))
+        values = np.where(nonzero, rows[name], np.nan)
+        label = APPROXIMATIONS[name].label + (": 0" if compared and not nonzero.any() else "")
+        if size is None:
+            panel.plot(position, values, color=color, label=label)
+        if size is not None or enlarge > 1:
+            panel.plot(position, values, color=color, label=label, markersize=enlarge * (size or 3), **DOTS)
+    panel.axhline(np.finfo(np.float32).eps, color=GREY, linestyle=":", zorder=1, label="float32 precision")
+    lowest, highest = LIMITS[quantity]
+    panel.set_yscale("log")
+    panel.set_ylim(lowest, max(highest, 2 * largest))
+    if not compared:
+        panel.text(0.5, 0.5, "no pixel compared", transform=panel.transAxes, ha="center", va="center", color=GREY)
+
+
+def _legend(panel, columns):
+    """Legend between the axes and their title."""
+    legend = panel.legend(loc="lower left", bbox_to_anchor=(0, 1), ncol=columns, borderpad=0)
+    for handle in legend.legend_handles:
+        handle.set_markersize(LEGEND_DOT)
+    legend.set_in_layout(False)  # or it would shrink the axes; the title makes room for it
+
+
+def _compared_range(wave, values):
+    """First and last wavelength [Å] with a value; the whole spectrum's if none has one."""
+    compared = np.flatnonzero(np.isfinite(values))
+    ends = wave[compared[[0, -1]]] if compared.size else wave[[0, -1]]
+    return ends.min(), ends.max()

@@ -1,0 +1,361 @@
+"""The error budget of the tutorial's approximations: analytic truths, then a real red trace set, then the whole."""
+
+import numpy as np
+import pytest
+from astropy.io import fits
+from astropy.table import Table
+
+from bosscal import budget, pipeline
+from bosscal.comparison import compare_fibers
+from bosscal.exposure import CameraExposure, Header, trace_set_arrays
+from bosscal.figures.budget import budget_panels
+from bosscal.figures.style import style
+from bosscal.files import write_table
+from bosscal.targets import Target
+from bosscal.tracesets import Jump, TraceSet, bin_size
+from bosscal.tutorial import reconstruct
+
+GRID = (3.55, 1.0, 1e-4)
+NCOADD = 5000
+JUMP = Jump(2062.5, 2064.5, 1 / 3)
+
+
+def linear_wave(nrow, jump=None):
+    """A trace set of two fibers whose loglam grows by 8e-5 dex a row, but for the jump."""
+    half = 8e-5 * (nrow - 1) / 2
+    return TraceSet(np.array([[3.56 + half, half]] * 2), 0, nrow - 1, jump)
+
+
+def make_exposure(wave, nrow, camera="b1", **changes):
+    """A camera exposure that the pipeline calibrated, of plain numbers but for ``changes`` to its arrays."""
+    nfiber = len(wave.coeff)
+    shape = (nfiber, nrow)
+    row = np.arange(nrow)
+    given = {
+        "eflux": 100.0, "esky": 50.0, "eivar": 0.1, "superflat": 1.0, "fiberflat": 1.0, "spcalib": 5.0,
+        "corr": 1.5, "corr_add": 0.0, "x": 1000.0,
+    } | {name: value for name, value in changes.items() if name != "distort"}  # fmt: skip
+    arrays = {name: np.broadcast_to(value, shape).astype(np.float32) for name, value in given.items()}
+    arrays["distort"] = np.broadcast_to(changes.get("distort", 1.1), (nfiber, NCOADD)).astype(np.float32)
+    arrays["loglam"] = wave(row)
+    means = {f"{name}_mean": float(arrays[name].mean()) for name in ("spcalib", "corr", "distort")}
+    calibrated = pipeline.calibrate(
+        *(arrays[name] for name in ("eflux", "esky", "eivar")), bin_size(wave, row),
+        *(arrays[name] for name in ("spcalib", "corr", "corr_add")),
+        pipeline.inverse_distortion(arrays["distort"], GRID, arrays["loglam"]), **means,
+    )  # fmt: skip
+    zeros = np.zeros(nfiber)
+    arrays |= {name: getattr(calibrated, name) for name in ("flux", "sky", "ivar")}
+    arrays |= {"mask": np.zeros(shape), "emask": np.zeros(shape), "fibermask": zeros, "row": row}
+    arrays |= {"fiber": np.arange(1, nfiber + 1), "objtype": np.full(nfiber, "QSO")}
+    arrays |= {"ra": zeros, "dec": zeros, "xfocal": zeros, "yfocal": zeros}
+    arrays |= {"distort_grid": np.array(GRID), "means": np.array(list(means.values()))}
+    arrays |= trace_set_arrays("wave", wave) | trace_set_arrays("width", TraceSet(np.full((nfiber, 1), 1.1), 0, nrow))
+    header = Header(
+        plate=6641, mjd=56383, camera=camera, expnum=158842, products="frames", simulated=True,
+        readnoise=(2.0, 2.0, 2.0, 2.0), exptime=900.0, xsigma=1.1, skychi2=1.2, vers2d="v5_7_0", inputs=(),
+    )  # fmt: skip
+    return CameraExposure.checked(header, arrays)
+
+
+def all_effects(exposure):
+    return budget.effects(exposure, np.ones(exposure.loglam.shape, dtype=bool))
+
+
+@pytest.fixture(scope="module")
+def red_wave(red_traceset_file):
+    """Every 50th fiber of a real red trace set."""
+    with fits.open(red_traceset_file) as hdus:
+        wave = TraceSet.from_table(hdus[1].data)
+    return TraceSet(wave.coeff[::50], wave.xmin, wave.xmax, wave.jump)
+
+
+@pytest.fixture(scope="module")
+def busy(red_wave):
+    """An exposure of the real red trace set where nothing is plain, and every approximation costs something."""
+    random = np.random.default_rng(7)
+    shape = (len(red_wave.coeff), 4128)
+    ramp = np.linspace(-1, 1, NCOADD)
+    return make_exposure(
+        red_wave, 4128, camera="r1",
+        eflux=random.uniform(-20, 2000, shape), eivar=random.uniform(0.001, 0.1, shape),
+        spcalib=random.uniform(2, 8, shape), corr=random.uniform(0.7, 1.5, shape),
+        corr_add=random.uniform(-0.3, 0.3, (shape[0], 1)), distort=1 + 0.05 * ramp + 0.02 * ramp**2,
+    )  # fmt: skip
+
+
+def test_reldiff_is_half_of_the_usual():
+    """Protects the tutorial's definition, what makes factors and inverses comparable, and 0/0 = 0."""
+    first, second = np.array([1.0, 3.0, 0.0]), np.array([1.02, -1.0, 0.0])
+    np.testing.assert_allclose(budget.reldiff(first, second), [0.02 / 2.02, 2, 0])
+    np.testing.assert_allclose(budget.reldiff(1 / first[:2], 1 / second[:2]), [0.02 / 2.02, 2])
+
+
+def test_constant_distortion_needs_no_grid():
+    """Protects grid offset and interpolation against costs that are not theirs: of a constant D there are none."""
+    effects = all_effects(make_exposure(linear_wave(300), 300))
+    assert effects["grid_offset"].max() == 0
+    assert effects["interpolation"].max() < 1e-15
+
+
+def test_grid_offset_is_one_grid_point():
+    """Protects size and direction of the offset: of an exponential D, one point is the same factor everywhere."""
+    distort = np.exp(0.002 * np.arange(NCOADD))
+    effects = all_effects(make_exposure(linear_wave(300), 300, distort=distort))
+    np.testing.assert_allclose(effects["grid_offset"], np.tanh(0.001), rtol=3e-4)  # D is stored as float32
+
+
+def test_interpolation_by_hand():
+    """Protects the interpolation's variable and quantity: halfway between two points of the grid, D by hand."""
+    distort = np.ones(NCOADD)
+    distort[1::2] = 2
+    rows = np.arange(300)
+    effects = all_effects(make_exposure(linear_wave(300), 300, distort=distort))
+    position = (3.56 + 8e-5 * rows - GRID[0]) / 1e-4
+    left = np.floor(position)
+    of_wave = (10 ** (1e-4 * (position - left)) - 1) / (10**1e-4 - 1)  # fraction of the step in wavelength
+    odd = left % 2 == 1
+    notebook = np.where(odd, 2 - of_wave, 1 + of_wave)
+    exact = 1 / np.where(odd, 0.5 + 0.5 * (position - left), 1 - 0.5 * (position - left))
+    expected = np.abs(notebook - exact) / (notebook + exact)
+    assert expected.max() > 0.05
+    np.testing.assert_allclose(effects["interpolation"][0], expected, rtol=0, atol=1e-9)
+
+
+def test_no_additive_term_costs_nothing():
+    """Protects exact zeros where B is 0, which is what most real frames have."""
+    effects = all_effects(make_exposure(linear_wave(300), 300))
+    assert effects["additive"].max() == 0
+    assert effects["additive_variance"].max() == 0
+
+
+def test_additive_term_by_hand():
+    """Protects flux/eflux = calib + B D / eflux; D scales both and drops out."""
+    exposure = make_exposure(linear_wave(300), 300, corr_add=0.25)
+    effects = all_effects(exposure)
+    before_distortion = 1.5 / (0.8 * 5)  # A R / spcalib
+    applied = before_distortion + 0.25 / 100
+    expected = (applied - before_distortion) / (applied + before_distortion)
+    np.testing.assert_allclose(effects["additive"], expected, rtol=1e-9)
+    squared = (applied**2 - before_distortion**2) / (applied**2 + before_distortion**2)
+    np.testing.assert_allclose(effects["additive_variance"], squared, rtol=1e-9)
+    np.testing.assert_allclose(budget.Model(exposure).flux_per_electron, exposure.flux / 100, rtol=1e-6)
+
+
+def test_derivative_of_a_straight_line_is_exact():
+    """Protects the derivative against costs that are not its own: without curvature and jump there are none."""
+    effects = all_effects(make_exposure(linear_wave(300), 300))
+    assert effects["derivative"].max() < 1e-11
+
+
+def test_derivative_at_the_jump_by_hand():
+    """Protects the explanation of the tutorial's 2 %: the jump of 1/3 row between rows 2062.5 and 2064.5 makes it."""
+    derivative = all_effects(make_exposure(linear_wave(4128, JUMP), 4128, camera="r1"))["derivative"][0]
+    # Width of a row by the gradient, and exactly, in rows: the jump is complete by 1/4 and 3/4 at 2063 and 2064.
+    outer = (1 + 1 / 24, 1)
+    inner = (1 + 1 / 8, 1 + 1 / 6)
+    expected = [abs(a - b) / (a + b) for a, b in (outer, inner, inner, outer)]
+    np.testing.assert_allclose(derivative[2062:2066], expected, rtol=1e-6)
+    derivative[2062:2066] = 0
+    assert derivative.max() < 1e-11
+
+
+def test_error_floor_by_hand():
+    """Protects the missing floor's size, and that it concerns no negative flux."""
+    eflux = np.full((2, 300), 100.0)
+    eflux[1] = -100
+    effects = all_effects(make_exposure(linear_wave(300), 300, eflux=eflux))
+    np.testing.assert_allclose(effects["error_floor"][0], 9 / (2 * 10 + 9), rtol=1e-6)
+    assert effects["error_floor"][1].max() == 0
+
+
+def test_apodization_concerns_the_first_hundred_rows():
+    """Protects where the apodization acts: by hand in rows below 100, not at all in the others."""
+    apodization = all_effects(make_exposure(linear_wave(300), 300))["apodization"]
+    ramp = np.arange(100) / 100
+    np.testing.assert_allclose(apodization[:, :100], [(1 - ramp) / (1 + ramp)] * 2)
+    assert apodization[:, 100:].max() == 0
+
+
+def test_no_data_is_no_difference():
+    """Protects masked pixels: no inverse variance is neither a warning nor a cost of floor or apodization."""
+    eivar = np.full((2, 300), 0.1)
+    eivar[:, 150] = 0
+    effects = all_effects(make_exposure(linear_wave(300), 300, eivar=eivar))
+    assert effects["error_floor"][:, 150].max() == effects["variance"][:, 150].max() == 0
+
+
+def test_derivative_of_a_real_red_camera(busy):
+    """Protects the measured 2 % of every real red fiber, in the four rows at the jump and nowhere else."""
+    derivative = all_effects(busy)["derivative"][:, 1:-1]  # gradients at the very ends are one-sided
+    largest = derivative.max(axis=1)
+    assert np.all((largest > 0.0204) & (largest < 0.0210))
+    at_jump = derivative[:, 2061:2065]
+    assert at_jump.min() > 0.018
+    assert np.all((at_jump[:, [0, 3]] > 0.0204) & (at_jump[:, [0, 3]] < 0.0210))
+    assert np.delete(derivative, slice(2061, 2065), axis=1).max() < 1e-8
+
+
+def test_float32_of_a_real_red_camera(busy):
+    """Protects that rounding stays a tenth of the jump: below 2e-3, or 2.5e-3 beyond 10⁴ Å where float32 coarsens."""
+    float32 = all_effects(busy)["float32"][:, 1:-1]
+    coarse = busy.loglam[:, 1:-1] >= 4
+    assert 5e-4 < float32[~coarse].max() < 2e-3
+    assert 1e-3 < float32[coarse].max() < 2.5e-3
+
+
+@pytest.mark.parametrize("quantity", ["calibration", "variance"])
+def test_the_parts_explain_the_whole(busy, quantity):
+    """Protects the completeness of the budget: no pixel differs by more, or by less, than the parts can make it.
+
+    Logarithms of ratios add up, and arctanh(reldiff) is half of their size.
+    """
+    effects = budget.effects(busy, reconstruct(busy)["compared"])
+    names = [name for name, known in budget.APPROXIMATIONS.items() if known.quantity == quantity and name != quantity]
+    compared = np.isfinite(effects[quantity])
+    parts = np.sort([np.arctanh(effects[name][compared]) for name in names], axis=0)
+    whole = np.arctanh(effects[quantity][compared])
+    assert compared.sum() > 0.95 * compared.size
+    # The notebook divides float32 numbers, and reads flux and ivar as such.
+    np.testing.assert_array_less(whole, parts.sum(axis=0) + 3e-7)
+    np.testing.assert_array_less(2 * parts[-1] - parts.sum(axis=0), whole + 3e-7)
+    assert all(np.nanmax(effects[name]) > 1e-10 for name in names)
+
+
+def test_the_whole_is_what_the_comparison_reports(busy):
+    """Protects agreement with the summary's largest reldiff, which is taken from the stored flux."""
+    reconstruction = reconstruct(busy)
+    largest = np.nanmax(budget.effects(busy, reconstruction["compared"])["calibration"], axis=1)
+    np.testing.assert_allclose(largest, compare_fibers(busy, reconstruction)["tutorial_max_reldiff"], rtol=1e-5)
+
+
+def test_masked_pixels_are_the_callers_choice(busy):
+    """Protects that the selection alone decides: mask bits of selected pixels change nothing."""
+    arrays = dict(busy._arrays)
+    arrays["mask"], arrays["emask"] = arrays["mask"] + 1, arrays["emask"] + 1
+    masked = all_effects(CameraExposure.checked(busy.header, arrays))
+    for name, effect in all_effects(busy).items():
+        np.testing.assert_array_equal(masked[name], effect)
+
+
+def test_spec_files_have_no_budget(busy):
+    """Protects against a budget of an exposure without calibration components."""
+    header = Header.from_dict(busy.header.to_dict() | {"products": "spec"})
+    with pytest.raises(ValueError, match="calibration components"):
+        budget.effects(CameraExposure(header, {}), np.ones((1, 1), dtype=bool))
+
+
+def test_table_finds_the_largest(busy):
+    """Protects size and place of the largest effect, of the compared pixels only, and the fiber asked for."""
+    compared = np.ones(busy.loglam.shape, dtype=bool)
+    compared[3, 2064:] = False
+    effects = budget.effects(busy, compared)
+    table = budget.budget_table(busy, effects, 4)
+    table.add_index("approximation")
+    derivative = table.loc["derivative"]
+    assert derivative["row"] == 2062
+    assert derivative["max_reldiff"] == effects["derivative"][3, 2062] == np.nanmax(effects["derivative"][3])
+    assert derivative["wavelength"] == pytest.approx(10 ** busy.loglam[3, 2062])
+    assert derivative["npix"] == 2064
+    assert table.loc["float32"]["median_reldiff"] == np.median(effects["float32"][3, :2064])
+    assert list(table["approximation"]) == list(budget.APPROXIMATIONS)
+
+
+def test_table_masks_what_does_not_apply():
+    """Protects masked entries: nowhere is nothing largest, and without pixels there is no effect at all."""
+    exposure = make_exposure(linear_wave(300), 300)
+    compared = np.ones((2, 300), dtype=bool)
+    compared[1] = False
+    effects = budget.effects(exposure, compared)
+    table = budget.budget_table(exposure, effects, 1)
+    additive = table[table["approximation"] == "additive"]
+    assert additive["max_reldiff"][0] == 0
+    assert additive["row"].mask[0]
+    assert additive["wavelength"].mask[0]
+    empty = budget.budget_table(exposure, effects, 2)
+    for name in ("max_reldiff", "median_reldiff", "wavelength", "row"):
+        assert empty[name].mask.all()
+    assert (empty["npix"] == 0).all()
+
+
+def test_every_column_says_what_it_is(busy, tmp_path):
+    """Protects units, descriptions and masks, in the stack of all targets as it is written and read back."""
+    effects = all_effects(busy)
+    targets, tables = [], []
+    for fiber in (3, 1):
+        path = tmp_path / f"{fiber}.ecsv"
+        write_table(path, budget.budget_table(busy, effects, fiber))
+        tables.append(Table.read(path, format="ascii.ecsv"))
+        targets.append(Target(6641, 56383, fiber, "red", "r1", 0, 158842, "frames"))
+    write_table(tmp_path / "all.ecsv", budget.stack_budgets(targets, tables))
+    stacked = Table.read(tmp_path / "all.ecsv", format="ascii.ecsv")
+    assert stacked.colnames == [*budget.TARGET_COLUMNS, *budget.COLUMNS]
+    assert all(stacked[name].description for name in stacked.colnames)
+    assert (stacked["wavelength"].unit, stacked["row"].unit) == ("Angstrom", "pixel")
+    number = len(budget.APPROXIMATIONS)
+    np.testing.assert_array_equal(stacked["fiber"], [3] * number + [1] * number)
+    for half, table in zip((stacked[:number], stacked[number:]), tables, strict=True):
+        np.testing.assert_array_equal(half["max_reldiff"], table["max_reldiff"])
+    with pytest.raises(ValueError, match="shorter"):
+        budget.stack_budgets(targets, tables[:1])
+
+
+def test_stack_keeps_masks():
+    """Protects what is masked in one target's table from becoming a number beside another's."""
+    exposure = make_exposure(linear_wave(300), 300)
+    compared = np.ones((2, 300), dtype=bool)
+    compared[1] = False
+    effects = budget.effects(exposure, compared)
+    targets = [Target(6641, 56383, fiber, "blue", "b1", 0, 158842, "frames") for fiber in (1, 2)]
+    stacked = budget.stack_budgets(targets, [budget.budget_table(exposure, effects, fiber) for fiber in (1, 2)])
+    np.testing.assert_array_equal(stacked["max_reldiff"].mask, stacked["fiber"] == 2)
+
+
+def drawn(exposure, compared, fiber=1):
+    """The figure, laid out, and the boxes of every text in it by what it says."""
+    with style():
+        figure = budget_panels(exposure, budget.effects(exposure, compared), fiber, "title")
+        figure.draw_without_rendering()
+    return figure
+
+
+def texts(figure):
+    found = [*figure.texts]
+    for axes in figure.axes:
+        found += [axes.title, axes._left_title, axes.xaxis.label, axes.yaxis.label, *axes.texts]
+        found += [*axes.get_xticklabels(), *axes.get_yticklabels()]
+        if axes.get_legend():
+            found += axes.get_legend().get_texts()
+    return [text for text in found if text.get_text() and text.get_visible()]
+
+
+@pytest.mark.parametrize("case", ["red", "blue", "nothing compared"])
+def test_figure_hides_nothing(busy, case):
+    """Protects the figure: the jump enlarged in red alone, no text on text, legends off the data, simulated marked."""
+    exposure = busy if case == "red" else make_exposure(linear_wave(4112), 4112)
+    figure = drawn(exposure, np.full(exposure.loglam.shape, case != "nothing compared"))
+    assert len(figure.axes) == (3 if case == "red" else 2)
+    shown = texts(figure)
+    words = [text.get_text() for text in shown]
+    assert "SIMULATED DATA" in words
+    assert words.count("no pixel compared") == (2 if case == "nothing compared" else 0)
+    assert ("no additive term B: 0" in words) == (case == "blue")
+    boxes = [text.get_window_extent() for text in shown if "\n" not in text.get_text()]
+    page = figure.bbox
+    for index, box in enumerate(boxes):
+        assert page.x0 <= box.x0
+        assert box.x1 <= page.x1
+        assert not box.count_overlaps(boxes[:index]), words[index]
+    for axes in figure.axes:
+        if axes.get_legend():
+            assert axes.get_legend().get_window_extent().y0 >= axes.bbox.y1 - 1
+
+
+def test_figure_shows_every_calibration_and_variance_approximation(busy):
+    """Protects each approximation's own line and color in the panel of its quantity."""
+    calibration, variance = drawn(busy, np.ones(busy.loglam.shape, dtype=bool)).axes[1:]
+    for axes, quantity in ((calibration, "calibration"), (variance, "variance")):
+        expected = {known.label for known in budget.APPROXIMATIONS.values() if known.quantity == quantity}
+        labels = {line.get_label(): line.get_color() for line in axes.lines}
+        assert expected == set(labels) - {"float32 precision"}
+        assert len(set(labels.values())) == len(labels)
