@@ -4,15 +4,16 @@ import numpy as np
 import pytest
 from astropy.io import fits
 from astropy.table import Table
+from matplotlib.text import Text
 
 from bosscal import budget, pipeline
 from bosscal.comparison import compare_fibers
 from bosscal.exposure import CameraExposure, Header, trace_set_arrays
 from bosscal.figures.budget import budget_panels
 from bosscal.figures.style import style
-from bosscal.files import write_table
-from bosscal.targets import Target
-from bosscal.tracesets import Jump, TraceSet, bin_size
+from bosscal.prediction import predict
+from bosscal.tables import write_table
+from bosscal.tracesets import Jump, TraceSet
 from bosscal.tutorial import reconstruct
 
 GRID = (3.55, 1.0, 1e-4)
@@ -29,32 +30,24 @@ def linear_wave(nrow, jump=None):
 def make_exposure(wave, nrow, camera="b1", **changes):
     """A camera exposure that the pipeline calibrated, of plain numbers but for ``changes`` to its arrays."""
     nfiber = len(wave.coeff)
-    shape = (nfiber, nrow)
-    row = np.arange(nrow)
-    given = {
+    rows = {
         "eflux": 100.0, "esky": 50.0, "eivar": 0.1, "superflat": 1.0, "fiberflat": 1.0, "spcalib": 5.0,
-        "corr": 1.5, "corr_add": 0.0, "x": 1000.0,
-    } | {name: value for name, value in changes.items() if name != "distort"}  # fmt: skip
-    arrays = {name: np.broadcast_to(value, shape).astype(np.float32) for name, value in given.items()}
-    arrays["distort"] = np.broadcast_to(changes.get("distort", 1.1), (nfiber, NCOADD)).astype(np.float32)
-    arrays["loglam"] = wave(row)
-    means = {f"{name}_mean": float(arrays[name].mean()) for name in ("spcalib", "corr", "distort")}
-    calibrated = pipeline.calibrate(
-        *(arrays[name] for name in ("eflux", "esky", "eivar")), bin_size(wave, row),
-        *(arrays[name] for name in ("spcalib", "corr", "corr_add")),
-        pipeline.inverse_distortion(arrays["distort"], GRID, arrays["loglam"]), **means,
-    )  # fmt: skip
-    zeros = np.zeros(nfiber)
-    arrays |= {name: getattr(calibrated, name) for name in ("flux", "sky", "ivar")}
-    arrays |= {"mask": np.zeros(shape), "emask": np.zeros(shape), "fibermask": zeros, "row": row}
-    arrays |= {"fiber": np.arange(1, nfiber + 1), "objtype": np.full(nfiber, "QSO")}
-    arrays |= {"ra": zeros, "dec": zeros, "xfocal": zeros, "yfocal": zeros}
-    arrays |= {"distort_grid": np.array(GRID), "means": np.array(list(means.values()))}
+        "corr": 1.5, "corr_add": 0.0, "x": 1000.0, "flux": 0.0, "sky": 0.0, "ivar": 0.0, "mask": 0, "emask": 0,
+    } | changes  # fmt: skip
+    coadd = {"distort": rows.pop("distort", 1.1)}
+    fibers = {name: 0 for name in ("ra", "dec", "xfocal", "yfocal", "fibermask")} | {"objtype": "QSO"}
+    row = np.arange(nrow)
+    arrays = {"fiber": np.arange(1, nfiber + 1), "row": row, "loglam": wave(row), "distort_grid": np.array(GRID)}
+    for shape, values in (((nfiber, nrow), rows), ((nfiber, NCOADD), coadd), ((nfiber,), fibers)):
+        arrays |= {name: np.broadcast_to(value, shape) for name, value in values.items()}
+    arrays["means"] = np.array([arrays[name].mean() for name in ("spcalib", "corr", "distort")])
     arrays |= trace_set_arrays("wave", wave) | trace_set_arrays("width", TraceSet(np.full((nfiber, 1), 1.1), 0, nrow))
     header = Header(
         plate=6641, mjd=56383, camera=camera, expnum=158842, products="frames", simulated=True,
         readnoise=(2.0, 2.0, 2.0, 2.0), exptime=900.0, xsigma=1.1, skychi2=1.2, vers2d="v5_7_0", inputs=(),
     )  # fmt: skip
+    calibrated = pipeline.calibrate_exposure(CameraExposure.checked(header, arrays))
+    arrays |= {name: getattr(calibrated, name) for name in ("flux", "sky", "ivar")}
     return CameraExposure.checked(header, arrays)
 
 
@@ -81,6 +74,7 @@ def busy(red_wave):
         eflux=random.uniform(-20, 2000, shape), eivar=random.uniform(0.001, 0.1, shape),
         spcalib=random.uniform(2, 8, shape), corr=random.uniform(0.7, 1.5, shape),
         corr_add=random.uniform(-0.3, 0.3, (shape[0], 1)), distort=1 + 0.05 * ramp + 0.02 * ramp**2,
+        thrucorr=random.uniform(0.99, 1.02, shape),
     )  # fmt: skip
 
 
@@ -101,8 +95,10 @@ def test_constant_distortion_needs_no_grid():
 def test_grid_offset_is_one_grid_point():
     """Protects size and direction of the offset: of an exponential D, one point is the same factor everywhere."""
     distort = np.exp(0.002 * np.arange(NCOADD))
-    effects = all_effects(make_exposure(linear_wave(300), 300, distort=distort))
-    np.testing.assert_allclose(effects["grid_offset"], np.tanh(0.001), rtol=3e-4)  # D is stored as float32
+    exposure = make_exposure(linear_wave(300), 300, distort=distort)
+    np.testing.assert_allclose(all_effects(exposure)["grid_offset"], np.tanh(0.001), rtol=3e-4)  # D is float32
+    notebook, _ = budget.APPROXIMATIONS["grid_offset"].pair(budget.Model(exposure))
+    np.testing.assert_allclose(1 / notebook, reconstruct(exposure)["distort"], rtol=5e-6)
 
 
 def test_interpolation_by_hand():
@@ -140,6 +136,17 @@ def test_additive_term_by_hand():
     squared = (applied**2 - before_distortion**2) / (applied**2 + before_distortion**2)
     np.testing.assert_allclose(effects["additive_variance"], squared, rtol=1e-9)
     np.testing.assert_allclose(budget.Model(exposure).flux_per_electron, exposure.flux / 100, rtol=1e-6)
+
+
+def test_position_correction_by_hand():
+    """Protects the correction T of later releases as an approximation of its own, which floor and B leave alone."""
+    without = all_effects(make_exposure(linear_wave(300), 300))
+    effects = all_effects(make_exposure(linear_wave(300), 300, thrucorr=1.25))
+    assert without["position_correction"].max() == 0
+    np.testing.assert_allclose(effects["position_correction"], 0.25 / 2.25)
+    np.testing.assert_allclose(effects["calibration"], 0.25 / 2.25, rtol=0.01)
+    for name in ("error_floor", "additive", "additive_variance"):
+        np.testing.assert_array_equal(effects[name], without[name])
 
 
 def test_derivative_of_a_straight_line_is_exact():
@@ -224,14 +231,16 @@ def test_the_parts_explain_the_whole(busy, quantity):
 
 def test_the_whole_is_what_the_comparison_reports(busy):
     """Protects agreement with the summary's largest reldiff, which is taken from the stored flux."""
-    reconstruction = reconstruct(busy)
+    reconstruction = predict(busy, 0, "optimal")
     largest = np.nanmax(budget.effects(busy, reconstruction["compared"])["calibration"], axis=1)
-    np.testing.assert_allclose(largest, compare_fibers(busy, reconstruction)["tutorial_max_reldiff"], rtol=1e-5)
+    np.testing.assert_allclose(
+        largest, compare_fibers(busy, reconstruction, "optimal")["tutorial_max_reldiff"], rtol=1e-5
+    )
 
 
 def test_masked_pixels_are_the_callers_choice(busy):
     """Protects that the selection alone decides: mask bits of selected pixels change nothing."""
-    arrays = dict(busy._arrays)
+    arrays = dict(busy.arrays)
     arrays["mask"], arrays["emask"] = arrays["mask"] + 1, arrays["emask"] + 1
     masked = all_effects(CameraExposure.checked(busy.header, arrays))
     for name, effect in all_effects(busy).items():
@@ -279,54 +288,32 @@ def test_table_masks_what_does_not_apply():
 
 
 def test_every_column_says_what_it_is(busy, tmp_path):
-    """Protects units, descriptions and masks, in the stack of all targets as it is written and read back."""
-    effects = all_effects(busy)
-    targets, tables = [], []
-    for fiber in (3, 1):
-        path = tmp_path / f"{fiber}.ecsv"
-        write_table(path, budget.budget_table(busy, effects, fiber))
-        tables.append(Table.read(path, format="ascii.ecsv"))
-        targets.append(Target(6641, 56383, fiber, "red", "r1", 0, 158842, "frames"))
-    write_table(tmp_path / "all.ecsv", budget.stack_budgets(targets, tables))
-    stacked = Table.read(tmp_path / "all.ecsv", format="ascii.ecsv")
-    assert stacked.colnames == [*budget.TARGET_COLUMNS, *budget.COLUMNS]
-    assert all(stacked[name].description for name in stacked.colnames)
-    assert (stacked["wavelength"].unit, stacked["row"].unit) == ("Angstrom", "pixel")
-    number = len(budget.APPROXIMATIONS)
-    np.testing.assert_array_equal(stacked["fiber"], [3] * number + [1] * number)
-    for half, table in zip((stacked[:number], stacked[number:]), tables, strict=True):
-        np.testing.assert_array_equal(half["max_reldiff"], table["max_reldiff"])
-    with pytest.raises(ValueError, match="shorter"):
-        budget.stack_budgets(targets, tables[:1])
+    """Protects units, descriptions and the target, in a table as it is written and read back."""
+    write_table(tmp_path / "budget.ecsv", budget.budget_table(busy, all_effects(busy), 3))
+    table = Table.read(tmp_path / "budget.ecsv", format="ascii.ecsv")
+    assert table.colnames == list(budget.COLUMNS)
+    assert all(table[name].description for name in table.colnames)
+    assert (table["wavelength"].unit, table["row"].unit) == ("Angstrom", "pixel")
+    assert set(table["fiber"]) == {3}
+    assert set(table["camera"]) == {busy.header.camera}
 
 
-def test_stack_keeps_masks():
-    """Protects what is masked in one target's table from becoming a number beside another's."""
-    exposure = make_exposure(linear_wave(300), 300)
-    compared = np.ones((2, 300), dtype=bool)
-    compared[1] = False
-    effects = budget.effects(exposure, compared)
-    targets = [Target(6641, 56383, fiber, "blue", "b1", 0, 158842, "frames") for fiber in (1, 2)]
-    stacked = budget.stack_budgets(targets, [budget.budget_table(exposure, effects, fiber) for fiber in (1, 2)])
-    np.testing.assert_array_equal(stacked["max_reldiff"].mask, stacked["fiber"] == 2)
-
-
-def drawn(exposure, compared, fiber=1):
-    """The figure, laid out, and the boxes of every text in it by what it says."""
+def drawn(exposure, compared):
+    """The figure of fiber 1, laid out."""
     with style():
-        figure = budget_panels(exposure, budget.effects(exposure, compared), fiber, "title")
+        figure = budget_panels(exposure, budget.effects(exposure, compared), 1, "title")
         figure.draw_without_rendering()
     return figure
 
 
-def texts(figure):
-    found = [*figure.texts]
+def drawn_texts(figure):
+    """Every text of the figure but the labels of ticks beyond an axis's ends, which are not drawn."""
+    beyond = set()
     for axes in figure.axes:
-        found += [axes.title, axes._left_title, axes.xaxis.label, axes.yaxis.label, *axes.texts]
-        found += [*axes.get_xticklabels(), *axes.get_yticklabels()]
-        if axes.get_legend():
-            found += axes.get_legend().get_texts()
-    return [text for text in found if text.get_text() and text.get_visible()]
+        for axis in (axes.xaxis, axes.yaxis):
+            low, high = axis.get_view_interval()
+            beyond |= {tick.label1 for tick in axis.get_major_ticks() if not low <= tick.get_loc() <= high}
+    return [text for text in figure.findobj(Text) if text.get_text() and text.get_visible() and text not in beyond]
 
 
 @pytest.mark.parametrize("case", ["red", "blue", "nothing compared"])
@@ -335,16 +322,15 @@ def test_figure_hides_nothing(busy, case):
     exposure = busy if case == "red" else make_exposure(linear_wave(4112), 4112)
     figure = drawn(exposure, np.full(exposure.loglam.shape, case != "nothing compared"))
     assert len(figure.axes) == (3 if case == "red" else 2)
-    shown = texts(figure)
-    words = [text.get_text() for text in shown]
+    texts = drawn_texts(figure)
+    words = [text.get_text() for text in texts]
     assert "SIMULATED DATA" in words
     assert words.count("no pixel compared") == (2 if case == "nothing compared" else 0)
     assert ("no additive term B: 0" in words) == (case == "blue")
-    boxes = [text.get_window_extent() for text in shown if "\n" not in text.get_text()]
-    page = figure.bbox
+    boxes = [text.get_window_extent() for text in texts]
     for index, box in enumerate(boxes):
-        assert page.x0 <= box.x0
-        assert box.x1 <= page.x1
+        assert figure.bbox.x0 <= box.x0
+        assert box.x1 <= figure.bbox.x1
         assert not box.count_overlaps(boxes[:index]), words[index]
     for axes in figure.axes:
         if axes.get_legend():

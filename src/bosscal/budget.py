@@ -16,10 +16,10 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from astropy.table import MaskedColumn, Table
 
 from bosscal import pipeline
-from bosscal.comparison import row_maximum, row_median, safe_ratio
+from bosscal.statistics import reldiff, row_maximum, row_median
+from bosscal.tables import build_table
 from bosscal.tracesets import bin_size
 from bosscal.tutorial import reconstruct
 
@@ -40,13 +40,13 @@ class Model:
 
     def __init__(self, exposure):
         if exposure.header.products != "frames":
-            raise ValueError(f"an error budget needs the calibration components, which {exposure.header.products} lack")
+            raise ValueError("an error budget needs the calibration components, which a spec file lacks")
         self.exposure = exposure
 
     @cached_property
     def delta(self):
-        """Bin size in units of 1e-4 dex, 2D[nfiber, nrow]."""
-        return bin_size(self.exposure.trace_set("wave"), self.exposure.row)
+        """Bin size in units of the coadd grid's, 2D[nfiber, nrow]."""
+        return bin_size(self.exposure.trace_set("wave"), self.exposure.row, self.exposure.distort_grid[2])
 
     @cached_property
     def gradient(self):
@@ -58,28 +58,19 @@ class Model:
         """Inverse flux distortion 1/D, 2D[nfiber, nrow]."""
         return pipeline.inverse_distortion(self.exposure.distort, self.exposure.distort_grid, self.exposure.loglam)
 
-    def calibrate(self, eflux):
-        """What the pipeline makes of other electrons ``eflux``, 2D[nfiber, nrow], in this exposure: Calibrated."""
-        exposure = self.exposure
-        spcalib_mean, corr_mean, distort_mean = exposure.means
-        return pipeline.calibrate(
-            eflux, exposure.esky, exposure.eivar, self.delta, exposure.spcalib, exposure.corr, exposure.corr_add,
-            self.inv_distort, spcalib_mean=spcalib_mean, corr_mean=corr_mean, distort_mean=distort_mean,
-        )  # fmt: skip
-
     @cached_property
     def calibrated(self):
-        """The exposure's own :class:`bosscal.pipeline.Calibrated`."""
-        return self.calibrate(self.exposure.eflux)
+        """All steps together: :class:`bosscal.pipeline.Calibrated`."""
+        return pipeline.calibrate_exposure(self.exposure)
 
     @cached_property
     def flux_per_electron(self):
         """flux/eflux = calib + B D / eflux, 2D[nfiber, nrow] [1e-17 erg/s/cm²/Å/electron].
 
-        What remains of the flux without electrons is B D; so B = 0 leaves ``calib`` to the last bit.
+        Where B is 0 it is ``calib`` to the last bit, so that rounding does not pass for an effect.
         """
-        added = self.calibrate(np.zeros_like(self.exposure.eflux)).flux
-        return self.calibrated.calib + added * pipeline.inverse(self.exposure.eflux)
+        ratio = self.calibrated.flux * pipeline.inverse(self.exposure.eflux)
+        return np.where(self.exposure.corr_add == 0, self.calibrated.calib, ratio)
 
     @cached_property
     def notebook(self):
@@ -110,6 +101,10 @@ def _interpolation(model):
     return pipeline.inverse(pipeline.interpolate_rows(position, distort)), model.inv_distort
 
 
+def _position_correction(model):
+    return np.ones(1), np.ones(1) if model.exposure.thrucorr is None else model.exposure.thrucorr.astype(np.float64)
+
+
 def _additive(model):
     return model.calibrated.calib, model.flux_per_electron
 
@@ -123,6 +118,7 @@ def _additive_variance(model):
 
 
 def _error_floor(model):
+    # T scales the electrons and their floor alike, so it drops out.
     eflux, eivar = model.exposure.eflux, model.exposure.eivar
     return eivar, pipeline.add_error_floor(eflux, eivar)
 
@@ -189,6 +185,13 @@ APPROXIMATIONS = {
         "1/D linear in loglam",
         _interpolation,
     ),
+    "position_correction": Approximation(
+        "calibration",
+        "no position correction",
+        "electrons as they are",
+        "times the chromatic fiber-position correction T, in releases after DR12",
+        _position_correction,
+    ),
     "additive": Approximation(
         "calibration",
         "no additive term B",
@@ -234,11 +237,6 @@ APPROXIMATIONS = {
 }
 
 
-def reldiff(first, second):
-    """The tutorial's relative difference |a - b| / |a + b|, half of the usual one; 0 where both are 0."""
-    return safe_ratio(np.abs(first - second), np.abs(first + second))
-
-
 def effects(exposure, selected):
     """What each approximation costs, alone against the exact pipeline model.
 
@@ -267,8 +265,14 @@ def effects(exposure, selected):
     }
 
 
-# name: (unit, description) of the columns of a budget, and of those that tell targets apart
+# name: (unit, description)
 COLUMNS = {
+    "plate": ("", "plate number"),
+    "mjd": ("", "night of the observation (MJD)"),
+    "fiber": ("", "fiber number, 1-1000"),
+    "camera": ("", "camera: b1, b2, r1 or r2"),
+    "expnum": ("", "exposure number"),
+    "simulated": ("", "whether the data are simulated"),
     "approximation": ("", "what the notebook does differently; 'calibration' and 'variance' are all of it together"),
     "quantity": ("", "what it concerns: the calibration flux/eflux, or the variance of flux"),
     "max_reldiff": ("", "largest |a - b| / |a + b| of notebook and pipeline: half of the usual relative difference"),
@@ -276,13 +280,6 @@ COLUMNS = {
     "wavelength": ("Angstrom", "vacuum wavelength of the largest; masked if nothing differs"),
     "row": ("pixel", "CCD row of the largest, 0-based; masked if nothing differs"),
     "npix": ("", "pixels compared"),
-}
-TARGET_COLUMNS = {
-    "plate": ("", "plate number"),
-    "mjd": ("", "night of the observation (MJD)"),
-    "fiber": ("", "fiber number, 1-1000"),
-    "camera": ("", "camera: b1, b2, r1 or r2"),
-    "expnum": ("", "exposure number"),
 }
 
 
@@ -306,9 +303,12 @@ def budget_table(exposure, reldiffs, fiber):
     values = np.stack([reldiffs[name][index] for name in APPROXIMATIONS])
     compared = np.isfinite(values)
     largest = row_maximum(values, compared)
-    place = np.argmax(np.where(compared, values, -1), axis=1)
+    place = np.argmax(np.nan_to_num(values), axis=1)
     nowhere = ~(largest.filled(0) > 0)
-    columns = {
+    header, number = exposure.header, len(APPROXIMATIONS)
+    columns = {name: [getattr(header, name)] * number for name in ("plate", "mjd", "camera", "expnum", "simulated")}
+    columns |= {
+        "fiber": [fiber] * number,
         "approximation": list(APPROXIMATIONS),
         "quantity": [approximation.quantity for approximation in APPROXIMATIONS.values()],
         "max_reldiff": largest,
@@ -317,33 +317,4 @@ def budget_table(exposure, reldiffs, fiber):
         "row": np.ma.masked_array(exposure.row[place], nowhere),
         "npix": compared.sum(axis=1),
     }
-    return _table(columns, COLUMNS)
-
-
-def stack_budgets(targets, tables):
-    """The budgets of several targets in one table.
-
-    Parameters
-    ----------
-    targets : sequence of Target
-    tables : sequence of astropy.table.Table
-        From :func:`budget_table`, in the order of the targets.
-
-    Returns
-    -------
-    astropy.table.Table
-        The columns of :data:`TARGET_COLUMNS`, then of :data:`COLUMNS`.
-    """
-    lengths = [len(table) for _, table in zip(targets, tables, strict=True)]
-    values = {name: np.repeat([getattr(target, name) for target in targets], lengths) for name in TARGET_COLUMNS}
-    for name in COLUMNS:
-        values[name] = np.ma.concatenate([np.ma.asarray(table[name]) for table in tables])
-    return _table(values, TARGET_COLUMNS | COLUMNS)
-
-
-def _table(values, columns):
-    """A table of the named columns with their units and descriptions."""
-    table = Table(masked=True)
-    for name, (unit, description) in columns.items():
-        table[name] = MaskedColumn(values[name], unit=unit or None, description=description)
-    return table
+    return build_table(columns, COLUMNS)

@@ -4,6 +4,7 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 
+from bosscal.errors import UserError
 from bosscal.files import Arrays, write_arrays
 from bosscal.tracesets import Jump, TraceSet
 
@@ -46,7 +47,11 @@ FRAME_ARRAYS = {
 SPEC_ARRAYS = {
     "calib": (("nfiber", "nrow"), "f4", "1e-17 erg/s/cm2/Angstrom/electron", "flux per detected electron"),
 }
-ARRAYS = COMMON_ARRAYS | FRAME_ARRAYS | SPEC_ARRAYS
+# of frames, and only where the release has them
+OPTIONAL_ARRAYS = {
+    "thrucorr": (("nfiber", "nrow"), "f4", "", "chromatic fiber-position correction T of spXYthrucorr; absent means 1"),
+}
+ARRAYS = COMMON_ARRAYS | FRAME_ARRAYS | SPEC_ARRAYS | OPTIONAL_ARRAYS
 
 
 @dataclass(frozen=True)
@@ -91,7 +96,7 @@ class CameraExposure:
 
     def __init__(self, header, arrays):
         self.header = header
-        self._arrays = arrays
+        self.arrays = arrays
 
     @classmethod
     def checked(cls, header, arrays):
@@ -103,6 +108,7 @@ class CameraExposure:
             Naming the array that does not fit.
         """
         expected = COMMON_ARRAYS | (FRAME_ARRAYS if header.products == "frames" else SPEC_ARRAYS)
+        expected |= {name: OPTIONAL_ARRAYS[name] for name in OPTIONAL_ARRAYS if name in arrays}
         if set(arrays) != set(expected):
             raise ValueError(f"arrays of {header.products}: {sorted(set(arrays) ^ set(expected))} missing or unknown")
         sizes, converted = {}, {}
@@ -121,15 +127,15 @@ class CameraExposure:
     def __getattr__(self, name):
         if name not in ARRAYS:
             raise AttributeError(name)
-        return self._arrays.get(name)
+        return self.arrays.get(name)
 
     def trace_set(self, kind):
         """The ``wave`` (loglam) or ``width`` (spatial sigma [pixels]) trace set; None for a spec file."""
-        if f"{kind}_coeff" not in self._arrays:
+        if f"{kind}_coeff" not in self.arrays:
             return None
-        domain = self._arrays[f"{kind}_domain"]
+        domain = self.arrays[f"{kind}_domain"]
         jump = Jump(*domain[2:]) if len(domain) > 2 else None
-        return TraceSet(self._arrays[f"{kind}_coeff"], domain[0], domain[1], jump)
+        return TraceSet(self.arrays[f"{kind}_coeff"], domain[0], domain[1], jump)
 
     def profile_width(self):
         """Spatial width of the profile, 2D[nfiber, nrow] or, of a spec file, the one number XSIGMA [pixels]."""
@@ -137,7 +143,7 @@ class CameraExposure:
         return np.float64(self.header.xsigma) if widths is None else widths(self.row)
 
     def write(self, path):
-        write_arrays(path, self._arrays, self.header.to_dict())
+        write_arrays(path, self.arrays, self.header.to_dict())
 
     @classmethod
     def read(cls, path):
@@ -152,3 +158,34 @@ def trace_set_arrays(kind, trace_set):
     if trace_set.jump is not None:
         domain += [trace_set.jump.low, trace_set.jump.high, trace_set.jump.value]
     return {f"{kind}_coeff": trace_set.coeff, f"{kind}_domain": np.array(domain)}
+
+
+def select(fiber, exposure, reconstruction):
+    """One fiber of a camera exposure and of what was computed for it, with nfiber = 1.
+
+    Parameters
+    ----------
+    fiber : int
+    exposure : CameraExposure
+    reconstruction : mapping of 2D[nfiber, nrow]
+
+    Returns
+    -------
+    CameraExposure, dict of 2D[1, nrow]
+
+    Raises
+    ------
+    UserError
+        If the fiber is not in the exposure.
+    """
+    index = np.flatnonzero(exposure.fiber == fiber)
+    if len(index) != 1:
+        header = exposure.header
+        raise UserError(
+            f"plate {header.plate} mjd {header.mjd} {header.camera}-{header.expnum:08d}: "
+            f"fiber {fiber} is not in the plug map"
+        )
+    arrays = {
+        name: array[index] if ARRAYS[name][0][0] == "nfiber" else array for name, array in exposure.arrays.items()
+    }
+    return CameraExposure(exposure.header, arrays), {name: array[index] for name, array in reconstruction.items()}

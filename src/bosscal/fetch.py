@@ -7,6 +7,11 @@ from tenacity import retry, retry_if_exception, stop_after_attempt, wait_exponen
 
 from bosscal.errors import UserError
 
+
+class MissingFileError(UserError):
+    """The server or mirror has no such file."""
+
+
 ATTEMPTS = 4
 CHUNK = 1 << 20  # bytes
 
@@ -25,8 +30,10 @@ def fetch(url, remote_path, local_root):
 
     Raises
     ------
+    MissingFileError
+        If there is no such file.
     UserError
-        If there is no such file, or the server cannot be reached after several attempts.
+        If the server cannot be reached after several attempts.
     """
     local_path = Path(local_root) / remote_path.lstrip("/")
     if local_path.exists():
@@ -40,7 +47,7 @@ def fetch(url, remote_path, local_root):
 
 def _link(source, local_path):
     if not source.is_file():
-        raise UserError(f"{source}: no such file; check plate, mjd, fiber, release and data.url")
+        raise MissingFileError(f"{source}: no such file; check plate, mjd, fiber, release and data.url")
     local_path.unlink(missing_ok=True)  # a link whose target went away
     local_path.symlink_to(source.resolve())
 
@@ -63,7 +70,7 @@ def _download(url, remote_path, local_root, local_path):
         where = url.rstrip("/") + remote_path
         if _is_missing(error):
             hint = "check plate, mjd, fiber, release and data.url"
-            raise UserError(f"{where}: no such file on the server; {hint}") from error
+            raise MissingFileError(f"{where}: no such file on the server; {hint}") from error
         raise UserError(f"{where}: download failed after {ATTEMPTS} attempts: {error}") from error
 
 

@@ -78,9 +78,3 @@ def sha1sum(path):
     """SHA-1 of a file as hexadecimal text: the checksum that SDSS publishes beside its files."""
     with open(path, "rb") as stream:
         return hashlib.file_digest(stream, "sha1").hexdigest()
-
-
-def write_table(path, table):
-    """Write an astropy table as ECSV: text with units, descriptions and masked values."""
-    with replacing(path) as temporary:
-        table.write(temporary, format="ascii.ecsv", overwrite=True)

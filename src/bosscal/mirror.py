@@ -32,3 +32,8 @@ def frame_paths(finder, plate, mjd, camera, expnum, flatnum):
 def mask_bits():
     """Names and values of the SPPIXMASK bits."""
     return {name: value for name, value in vars(SPPIXMASK).items() if not name.startswith("_")}
+
+
+def thrucorr_path(finder, plate, camera, expnum):
+    """Server path of a camera exposure's chromatic fiber-position correction, which not every release has."""
+    return finder.get_plate_path(plate, f"spXYthrucorr-{camera}-{expnum:08d}.fits.gz")

@@ -32,7 +32,8 @@ _LEVEL_MAX = math.log1p(1e8)  # of N/r²; beyond, read noise is below 1e-6 of th
 _PHASES = (np.arange(8) + 0.5) / 16  # half a pixel: the profile is symmetric
 
 GAUSSIAN_CHI2 = 0.9359  # 2/3 quantile of chi² with one degree of freedom
-_SKY_BIN_MINIMUM = 12  # values that a quantile needs to mean anything
+QUANTILE_ERROR = 1.95  # relative error of that quantile, times the root of the number of values
+SKY_BIN_ROWS = 48  # rows over which chi² is taken to be constant: 4 % noise with 40 sky fibers
 
 
 def quadrant(row, x, band, order="image"):
@@ -265,16 +266,15 @@ class SkyStatistics:
         return sky_term(np.interp(loglam, self.loglam, self.chi2), np.interp(loglam, self.loglam, self.variance))
 
 
-def sky_statistics(loglam, residual, variance, valid):
-    """Relative chi² and variance of the sky fibers of a camera exposure (idlspec2d ``skysubtract``).
+def sky_statistics(loglam, residual, variance, valid, mean_chi2=None):
+    """Relative chi² and variance of the sky fibers of a camera exposure.
 
     ``variance`` has to be the extraction's alone, as a law predicts it: the stored inverse variance contains
-    the very term that is to be predicted. As in the pipeline, pixels of all sky fibers are pooled in bins
-    about 4/3 pixels wide, chi² is the 2/3 quantile of residual²/variance (which outliers do not move; for
-    Gaussian residuals of the predicted variance it is :data:`GAUSSIAN_CHI2`, and that is not corrected for),
-    the variance the mean with weights 1/variance, and chi² is set to 1 where it is below, after smoothing over
-    the neighbouring bins. Its noise, about 1.8 / √(values per bin) before smoothing, is therefore in every
-    published variance. The pipeline's airmass correction of the sky, a few percent, is left out.
+    the very term that is to be predicted. Pixels of all sky fibers are pooled in wavelength, about
+    :data:`SKY_BIN_ROWS` rows a bin. Chi² is the 2/3 quantile of residual²/variance over that of a Gaussian
+    (outliers do not move it), smoothed over neighbouring bins and never below 1; the variance is the mean with
+    weights 1/variance. The pipeline (idlspec2d ``skysubtract``) does the same in bins of 4/3 pixels, whose
+    noise is therefore in every published variance, and does not divide by the Gaussian's quantile.
 
     Parameters
     ----------
@@ -286,6 +286,9 @@ def sky_statistics(loglam, residual, variance, valid):
         Predicted extraction variance of eflux, flat-fielded electrons².
     valid : 2D[nsky, nrow]
         True where a pixel may be used.
+    mean_chi2 : float, optional
+        SKYCHI2 of the header. It is the pipeline's own mean, free of our sampling error: where the two agree within
+        that error, chi² - 1 is scaled to it. A header mean that a few wavelengths dominate does not agree.
 
     Returns
     -------
@@ -297,26 +300,30 @@ def sky_statistics(loglam, residual, variance, valid):
         If fewer pixels than one bin needs are valid.
     """
     valid = valid & (variance > 0)
-    size = max(math.ceil(4 / 3 * np.count_nonzero(valid.any(axis=1))), _SKY_BIN_MINIMUM)
+    size = SKY_BIN_ROWS * max(np.count_nonzero(valid.any(axis=1)), 1)
     number = np.count_nonzero(valid) // size
     if number == 0:
-        raise ValueError(f"sky chi² needs at least {_SKY_BIN_MINIMUM} valid pixels of sky fibers")
+        raise ValueError(f"sky chi² needs sky fibers with at least {SKY_BIN_ROWS} valid pixels")
     order = np.argsort(loglam[valid], kind="stable")[: number * size]
 
     def binned(values):
         return np.asarray(values, dtype=np.float64)[valid][order].reshape(number, size)
 
     predicted = binned(variance)
-    chi2 = np.quantile(binned(residual) ** 2 / predicted, 2 / 3, axis=1)
+    chi2 = np.maximum(_smooth(np.quantile(binned(residual) ** 2 / predicted, 2 / 3, axis=1) / GAUSSIAN_CHI2), 1)
+    mean = chi2.mean()
+    sampling_error = QUANTILE_ERROR * mean / math.sqrt(number * size)
+    if mean_chi2 is not None and mean > 1 and mean_chi2 > 1 and abs(mean_chi2 - mean) < 4 * sampling_error:
+        chi2 = 1 + (chi2 - 1) * (mean_chi2 - 1) / (mean - 1)
     return SkyStatistics(
         loglam=binned(loglam).mean(axis=1),
-        chi2=np.maximum(_smooth(chi2), 1),
-        variance=_smooth(1 / (1 / predicted).mean(axis=1)),
+        chi2=chi2,
+        variance=1 / (1 / predicted).mean(axis=1),
     )
 
 
 def _smooth(values):
-    """Weights 1/4, 1/2, 1/4: the resolution of the pipeline's spline, whose knots are at every other bin."""
+    """Weights 1/4, 1/2, 1/4 over neighbouring bins."""
     padded = np.pad(values, 1, mode="edge")
     return (padded[:-2] + 2 * padded[1:-1] + padded[2:]) / 4
 

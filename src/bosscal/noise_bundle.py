@@ -16,7 +16,7 @@ FIBERS = 20  # in a bundle
 PITCH = 6.6  # pixels between fibers, measured on the x of full spec files
 _MARGIN = 8  # pixels beyond the outer fibers that are fitted
 _BACKGROUND = 2  # Legendre terms
-_SIGMA = np.linspace(0.7, 1.8, 23)  # pixels; beyond, profiles overlap and the model is not the pipeline's
+SIGMA = np.linspace(0.7, 1.8, 23)  # pixels; beyond, profiles overlap and the model is not the pipeline's
 _PHASES = np.array([0.125, 0.375, 0.625, 0.875])
 
 
@@ -33,8 +33,8 @@ def _design(sigma, phase):
 @cache
 def _coefficients():
     """Variance per electron of the fiber, per electron in each other fiber, per r²; 3D[3, nsigma, 20]."""
-    table = np.zeros((3, _SIGMA.size, FIBERS))
-    for index, sigma in enumerate(_SIGMA):
+    table = np.zeros((3, SIGMA.size, FIBERS))
+    for index, sigma in enumerate(SIGMA):
         for phase in _PHASES:
             design = _design(sigma, phase)
             weights = np.linalg.pinv(design)[:FIBERS] ** 2
@@ -67,9 +67,9 @@ def bundle_variance(electrons, readnoise, sigma, fiber, neighbors):
     """
     sigma = np.asarray(sigma, dtype=np.float64)
     fiber = np.asarray(fiber)
-    position = (sigma - _SIGMA[0]) / (_SIGMA[1] - _SIGMA[0])
-    inside = (position >= 0) & (position <= _SIGMA.size - 1)
-    left = np.minimum(np.where(inside, position, 0).astype(np.int64), _SIGMA.size - 2)
+    position = (sigma - SIGMA[0]) / (SIGMA[1] - SIGMA[0])
+    inside = (position >= 0) & (position <= SIGMA.size - 1)
+    left = np.minimum(np.where(inside, position, 0).astype(np.int64), SIGMA.size - 2)
     fraction = np.where(inside, position - left, np.nan)
     place = (fiber - 1) % FIBERS
     own, others, readout = (

@@ -4,9 +4,11 @@ Steps and symbols are those of ``docs/calibration.md``; the arithmetic is that o
 Everything is float64 and vectorised over fibers.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
+
+from bosscal.tracesets import bin_size
 
 ERROR_FLOOR = 0.03  # fractional error added to every spectrum before it is calibrated
 FLAT_THRESHOLD = 0.05  # a divisor below this fraction of its mean is treated as no data
@@ -154,3 +156,36 @@ def calibrate(
     sky = np.asarray(esky, dtype=np.float64) * calib
     ivar = add_error_floor(eflux, eivar) * apodization(calib.shape[1]) * inverse(calib) ** 2
     return Calibrated(flux=flux, sky=sky, ivar=ivar, calib=calib)
+
+
+def calibrate_exposure(exposure):
+    """What the pipeline makes of a camera exposure's electrons, for all fibers.
+
+    Parameters
+    ----------
+    exposure : CameraExposure
+        Of the per-plate files.
+
+    Returns
+    -------
+    Calibrated
+        To compare with ``exposure.flux``, ``sky`` and ``ivar``. ``calib`` is per electron of the spFrame file: a
+        chromatic fiber-position correction T (releases after DR12, :data:`bosscal.exposure.OPTIONAL_ARRAYS`) is in it.
+    """
+    spcalib_mean, corr_mean, distort_mean = exposure.means
+    # T multiplies the electrons before all other steps, but not the sky.
+    position = 1.0 if exposure.thrucorr is None else exposure.thrucorr.astype(np.float64)
+    calibrated = calibrate(
+        exposure.eflux * position,
+        exposure.esky,
+        exposure.eivar * inverse(position) ** 2,
+        bin_size(exposure.trace_set("wave"), exposure.row, exposure.distort_grid[2]),
+        exposure.spcalib,
+        exposure.corr,
+        exposure.corr_add,
+        inverse_distortion(exposure.distort, exposure.distort_grid, exposure.loglam),
+        spcalib_mean=spcalib_mean,
+        corr_mean=corr_mean,
+        distort_mean=distort_mean,
+    )
+    return replace(calibrated, calib=calibrated.calib * position)

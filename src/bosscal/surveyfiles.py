@@ -104,7 +104,7 @@ def read_frames(paths, names, plate, mjd):
     Parameters
     ----------
     paths : sequence of path
-        The files of :data:`FRAME_FILES`, in that order.
+        The files of :data:`FRAME_FILES`, in that order, and the spXYthrucorr file where there is one.
     names : sequence of str
         What to call them in the provenance: their paths on the server.
     plate, mjd : int
@@ -118,7 +118,7 @@ def read_frames(paths, names, plate, mjd):
     UserError
         If a file cannot be read, or the files do not belong together.
     """
-    frame_path, cframe_path, flat_path, calib_path, corr_path, distort_path = paths
+    frame_path, cframe_path, flat_path, calib_path, corr_path, distort_path, *thrucorr_path = paths
     with _opened(frame_path) as hdus:
         header = _header(hdus[0].header, frame_path, plate, mjd, "frames", _inputs(paths, names))
         nrow = hdus[0].data.shape[1]
@@ -156,6 +156,9 @@ def read_frames(paths, names, plate, mjd):
         arrays["distort"] = distort[np.asarray(arrays["fiber"], dtype=np.int64) - 1]
         arrays["distort_grid"] = [grid["CRVAL1"], grid["CRPIX1"], grid["CD1_1"]]
         arrays["means"] = [spcalib_mean, corr_mean, distort.mean(dtype=np.float64)]
+    for path in thrucorr_path:
+        with _opened(path) as hdus:
+            arrays["thrucorr"] = _image(hdus, 0, path, nrow)
     return _checked(header, arrays, frame_path)
 
 

@@ -16,6 +16,7 @@ rule calibrate:
         mem_mb=1500,
     params:
         code=code("calibrate.py"),
+        noise_law=RELEASE["noise_law"],
         mask_allow=MASK_ALLOW,
     script:
         "../scripts/calibrate.py"

@@ -17,6 +17,7 @@ rule compare:
         mem_mb=1500,
     params:
         code=code("compare.py"),
+        noise_law=RELEASE["noise_law"],
     script:
         "../scripts/compare.py"
 

@@ -15,22 +15,50 @@ def get_frame_paths(wildcards):
     return mirror.frame_paths(FINDER, plate, mjd, camera, int(expnum), cameras[camera][int(expnum)])
 
 
+def get_thrucorr_path(wildcards):
+    """Server path of a camera exposure's spXYthrucorr file, if there is one."""
+    plate, _ = map(int, wildcards.plate_mjd.split("-"))
+    camera, expnum = wildcards.exposure.split("-")
+    return mirror.thrucorr_path(FINDER, plate, camera, int(expnum))
+
+
+# Whether an exposure has a spXYthrucorr file is only known by asking for it: a link to it, or an empty file.
+rule find_thrucorr:
+    output:
+        "results/thrucorr/{plate_mjd}/spXYthrucorr-{exposure}.fits.gz",
+    log:
+        "results/logs/find_thrucorr/{plate_mjd}/{exposure}.log",
+    benchmark:
+        "results/benchmarks/find_thrucorr/{plate_mjd}/{exposure}.tsv"
+    resources:
+        downloads=1,
+    conda:
+        ENVIRONMENT
+    params:
+        code=code("find_thrucorr.py"),
+        path=get_thrucorr_path,
+        mirror=MIRROR,
+    script:
+        "../scripts/find_thrucorr.py"
+
+
 rule extract_frame:
     input:
-        lambda wildcards: [mirrored(path) for path in get_frame_paths(wildcards)],
+        frames=lambda wildcards: [mirrored(path) for path in get_frame_paths(wildcards)],
+        thrucorr=rules.find_thrucorr.output if RELEASE["thrucorr"] else [],
     output:
         "results/extract_frame/{plate_mjd}/{exposure}.npz",
     log:
         "results/logs/extract_frame/{plate_mjd}/{exposure}.log",
     benchmark:
         "results/benchmarks/extract_frame/{plate_mjd}/{exposure}.tsv"
-    conda:
-        ENVIRONMENT
     resources:
         mem_mb=1500,
+    conda:
+        ENVIRONMENT
     params:
         code=code("extract_frame.py"),
-        names=get_frame_paths,
+        names=lambda wildcards: [*get_frame_paths(wildcards), get_thrucorr_path(wildcards)],
     script:
         "../scripts/extract_frame.py"
 

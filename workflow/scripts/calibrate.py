@@ -1,25 +1,16 @@
 """Predict calibration and noise of one camera exposure."""
 
-import numpy as np
-
 from bosscal.exposure import CameraExposure
 from bosscal.files import write_arrays
 from bosscal.job import logged
-from bosscal.tutorial import reconstruct
-
-# The comparison is about the difference of these two, far below their float32 rounding.
-FLOAT64 = ("calib_applied", "calib_predicted")
+from bosscal.prediction import predict
 
 
-def main(exposure_path, mask_allow, output):
-    exposure = CameraExposure.read(exposure_path)
-    arrays = reconstruct(exposure, mask_allow)
-    stored = {
-        name: array if array.dtype == bool or name in FLOAT64 else array.astype(np.float32)
-        for name, array in arrays.items()
-    }
-    write_arrays(output, stored, {"mask_allow": mask_allow})
+def main(exposure_path, mask_allow, law, output):
+    arrays = predict(CameraExposure.read(exposure_path), mask_allow, law)
+    write_arrays(output, arrays, {"mask_allow": mask_allow, "noise_law": law})
 
 
 with logged(snakemake.log[0]):
-    main(snakemake.input[0], snakemake.params.mask_allow, snakemake.output[0])
+    params = snakemake.params
+    main(snakemake.input[0], params.mask_allow, params.noise_law, snakemake.output[0])

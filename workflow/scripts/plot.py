@@ -1,6 +1,6 @@
 """Draw the tutorial's six panels for one target."""
 
-from bosscal.exposure import CameraExposure
+from bosscal.exposure import CameraExposure, select
 from bosscal.figures.panels import panel_title, six_panels
 from bosscal.figures.style import save, style
 from bosscal.files import Arrays
@@ -9,10 +9,9 @@ from bosscal.targets import Target
 
 
 def main(exposure_path, calibration_path, target, outputs):
-    exposure = CameraExposure.read(exposure_path)
+    exposure, reconstruction = select(target.fiber, CameraExposure.read(exposure_path), Arrays(calibration_path))
     with style():
-        figure = six_panels(exposure, Arrays(calibration_path), target.fiber, panel_title(exposure, target))
-        save(figure, *outputs)
+        save(six_panels(exposure, reconstruction, panel_title(exposure, target)), *outputs)
 
 
 with logged(snakemake.log[0]):

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from astropy.table import Table
+from astropy.table import Table, vstack
 
 from bosscal.exposure import CameraExposure
 from bosscal.files import write_text
@@ -12,13 +12,28 @@ from bosscal.report import render
 from bosscal.targets import Target
 
 
-def main(summary_path, figure_paths, exposure_paths, run, targets, output):
+def read_figures(targets, panels, noise, budgets):
+    """PNG bytes of each target's figures, by a few words on what they show; only frames have a budget."""
+    budgets = iter(budgets)
+    figures = []
+    for target, panel_path, noise_path in zip(targets, panels, noise, strict=True):
+        paths = {"Six panels": panel_path}
+        if target.products == "frames":
+            paths["Error budget"] = next(budgets)
+        paths["Noise"] = noise_path
+        figures.append({words: Path(path).read_bytes() for words, path in paths.items()})
+    return figures
+
+
+def main(files, run, targets, output):
+    budgets = [Table.read(path, format="ascii.ecsv") for path in files.budget_tables]
     html = render(
         run=run,
-        targets=[Target(**target) for target in targets],
-        summary=Table.read(summary_path, format="ascii.ecsv"),
-        figures=[Path(path).read_bytes() for path in figure_paths],
-        headers=[CameraExposure.read(path).header for path in exposure_paths],
+        targets=targets,
+        summary=Table.read(files.summary, format="ascii.ecsv"),
+        budget=vstack(budgets, metadata_conflicts="silent") if budgets else None,
+        figures=read_figures(targets, files.panels, files.noise, files.budgets),
+        headers=[CameraExposure.read(path).header for path in files.exposures],
         versions=library_versions(),
     )
     write_text(output, html)
@@ -27,10 +42,8 @@ def main(summary_path, figure_paths, exposure_paths, run, targets, output):
 with logged(snakemake.log[0]):
     params = snakemake.params
     main(
-        snakemake.input.summary,
-        snakemake.input.figures,
-        snakemake.input.exposures,
-        {name: params[name] for name in ("release", "title", "source", "mask_allow")},
-        params.targets,
+        snakemake.input,
+        {name: params[name] for name in ("release", "title", "noise_law", "source", "mask_allow")},
+        [Target(**target) for target in params.targets],
         snakemake.output[0],
     )

@@ -5,8 +5,8 @@ from pathlib import Path
 from astropy.table import Table
 
 from bosscal.comparison import summarize
-from bosscal.files import write_table
 from bosscal.job import logged
+from bosscal.tables import write_table
 from bosscal.targets import Target
 
 

@@ -27,6 +27,7 @@ LOOKS = {
     "float32": (SKY, 3),
     "grid_offset": (GREEN, None),
     "interpolation": (PINK, 1.5),
+    "position_correction": (BLUE, None),
     "additive": (ORANGE, 3),
     "calibration": (BLACK, 1.4),
     "error_floor": (BLUE, 3),

@@ -23,16 +23,15 @@ SPCALIB_SCALE = 5  # the tutorial draws 5/spcalib so that it shares an axis with
 DOTS = {"linestyle": "none", "marker": ".", "markersize": 1.5, "markeredgewidth": 0, "rasterized": True}
 
 
-def six_panels(exposure, reconstruction, fiber, title):
+def six_panels(exposure, reconstruction, title):
     """Draw what the pipeline did to one fiber beside what the tutorial predicts.
 
     Parameters
     ----------
     exposure : CameraExposure
-    reconstruction : mapping of 2D[nfiber, nrow]
-        From :func:`bosscal.tutorial.reconstruct`.
-    fiber : int
-        Fiber number, 1-1000.
+        Of one fiber.
+    reconstruction : mapping of 2D[1, nrow]
+        From :func:`bosscal.prediction.predict`.
     title : str
 
     Returns
@@ -40,16 +39,15 @@ def six_panels(exposure, reconstruction, fiber, title):
     matplotlib.figure.Figure
         Panels whose inputs the product lacks say so.
     """
-    index = int(np.flatnonzero(exposure.fiber == fiber)[0])
 
-    def of(name):
-        """A row of the exposure or the reconstruction, as float64; None if the product lacks it."""
-        source = getattr(exposure, name) if name in EXPOSURE_ROWS else reconstruction.get(name)
-        return None if source is None else np.asarray(source[index], dtype=np.float64)
+    def of(array):
+        """The fiber's row as float64; None if the product lacks it."""
+        return None if array is None else np.asarray(array[0], dtype=np.float64)
 
-    rows = {name: of(name) for name in (*EXPOSURE_ROWS, *RECONSTRUCTION_ROWS)}
-    rows["good"] = reconstruction["good"][index]
-    rows["egood"] = reconstruction["egood"][index] if "egood" in reconstruction else rows["good"]
+    rows = {name: of(getattr(exposure, name)) for name in EXPOSURE_ROWS}
+    rows |= {name: of(reconstruction.get(name)) for name in RECONSTRUCTION_ROWS}
+    rows["good"] = reconstruction["good"][0]
+    rows["egood"] = reconstruction["egood"][0] if "egood" in reconstruction else rows["good"]
     rows["wave"] = 10 ** rows["loglam"]
 
     figure = new_figure(PAGE_WIDTH, 8.6)

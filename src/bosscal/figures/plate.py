@@ -1,9 +1,10 @@
 """Whole plates: all fibers of a camera exposure in one figure, and all camera exposures of a plate in another."""
 
+import math
+
 import numpy as np
 from matplotlib import colormaps
 from matplotlib.colors import CenteredNorm, LogNorm, Normalize
-from matplotlib.ticker import AutoMinorLocator, MaxNLocator
 
 from bosscal.figures.style import (
     BLACK,
@@ -27,6 +28,9 @@ RATIO_LABEL = "Measured / predicted variance"
 FLUX_RANGE = (3e-9, 3e-6)
 TUTORIAL_RANGE = (3e-5, 3e-2)
 IMAGE_COLUMNS = 1100  # about the pixels that a panel has at 200 dpi
+
+# Markers on the frame are drawn whole; a layout that makes room for them fails where there are none.
+ON_EDGE = {"clip_on": False, "in_layout": False}
 
 # kind of fiber: (label, marker, its size [points], color)
 KINDS = {
@@ -74,13 +78,14 @@ def residual_images(exposure, flux_reldiff, tutorial_reldiff):
     matplotlib.figure.Figure
         A column of an image shows the largest value of a few adjacent rows.
     """
-    figure = new_figure(PAGE_WIDTH, 6.4)
+    figure = new_figure(PAGE_WIDTH, 6.9)  # no less, or some of 500 fibers fall between pixels at 200 dpi
     upper, lower = figure.subplots(2, 1, sharex=True, sharey=True)
-    group = -(-len(exposure.row) // IMAGE_COLUMNS)
+    first, last = _rows_with_data(exposure.row, flux_reldiff, tutorial_reldiff)
+    group = math.ceil((last - first) / IMAGE_COLUMNS)
     _image(upper, exposure, flux_reldiff, group, FLUX_RANGE, "Flux, exact model\n|a − b| / |b|")
     _image(lower, exposure, tutorial_reldiff, group, TUTORIAL_RANGE, "Calibration, tutorial\n|a − b| / |a + b|")
     lower.set_xlabel("CCD row [pixel]")
-    lower.set_xlim(*_rows_with_data(exposure.row, flux_reldiff, tutorial_reldiff))
+    lower.set_xlim(first, last)
     _wavelength_axis(upper, exposure)
     title = f"predicted (a) against applied (b), largest of {group} rows; grey: no data"
     return _finished(figure, exposure_title(exposure.header, title), exposure.header.simulated)
@@ -98,7 +103,7 @@ def _image(panel, exposure, reldiff, group, limits, label):
         aspect="auto",
         interpolation="nearest",
         extent=(row[0] - 0.5, right - 0.5, fiber[0] - 0.5, fiber[-1] + 0.5),
-        cmap=colormaps["viridis"].with_extremes(bad=NO_DATA),
+        cmap=colormaps["viridis"].resampled(30).with_extremes(bad=NO_DATA),
         norm=LogNorm(low, high),
     )
     panel.set_ylabel(FIBER_LABEL)
@@ -128,10 +133,8 @@ def _wavelength_axis(panel, exposure):
     wave = 10 ** exposure.loglam[middle]
     ascending = np.argsort(wave)  # some reductions store blue spectra from red to blue
     axis = panel.secondary_xaxis("top")
-    for ticks, minor in ((MaxNLocator(8).tick_values(wave.min(), wave.max()), False), (None, True)):
-        if minor:
-            ticks = np.arange(np.ceil(wave.min() / 100), wave.max() / 100) * 100
-        ticks = ticks[(ticks >= wave.min()) & (ticks <= wave.max())]
+    for step, minor in ((500, False), (100, True)):
+        ticks = np.arange(np.ceil(wave.min() / step), wave.max() / step) * step
         place = np.interp(ticks, wave[ascending], exposure.row[ascending])
         axis.set_xticks(place, [] if minor else [f"{tick:.0f}" for tick in ticks], minor=minor)
     axis.tick_params(which="both", direction="out")
@@ -184,16 +187,19 @@ def _ratio_by_fiber(panel, fiber, kinds, median, scatter):
     low, high = min(low - margin, 0.98), max(high + margin, 1.02)
     panel.axhline(1, color=GREEN, linewidth=0.8, zorder=0)
     panel.vlines(fiber, median - scatter, median + scatter, color=NO_DATA, linewidth=0.5, zorder=1)
-    shown = np.clip(np.where(np.isfinite(median), median, low), low, high)
+    inset = 0.03 * (high - low)  # so that markers of what is beyond do not touch the frame
+    clipped = np.clip(median, low + inset, high - inset)
+    beyond = np.isfinite(median) & (clipped != median)
+    shown = np.where(np.isfinite(median), clipped, low)
     for kind, (label, marker, size, color) in KINDS.items():
         chosen = kinds == kind
-        inside = chosen & ((shown == median) | ~np.isfinite(median))
-        panel.plot(fiber[inside], shown[inside], marker, color=color, markersize=size, clip_on=False,
-                   markeredgewidth=0.8 if marker == "x" else 0, label=f"{label} ({np.count_nonzero(chosen)})")  # fmt: skip
-    beyond = np.isfinite(median) & (shown != median)
+        inside = chosen & ~beyond
+        edge = 0.8 if marker == "x" else 0
+        panel.plot(fiber[inside], shown[inside], marker, color=color, markersize=size, markeredgewidth=edge,
+                   label=f"{label} ({np.count_nonzero(chosen)})", **ON_EDGE)  # fmt: skip
     if beyond.any():
-        panel.plot(fiber[beyond], shown[beyond], "D", color=RED, markersize=4, markerfacecolor="none", clip_on=False,
-                   label=f"beyond the axis ({np.count_nonzero(beyond)})")  # fmt: skip
+        panel.plot(fiber[beyond], shown[beyond], "D", color=RED, markersize=4, markerfacecolor="none",
+                   label=f"beyond the axis ({np.count_nonzero(beyond)})", **ON_EDGE)  # fmt: skip
     panel.set_xlim(fiber[0] - 5, fiber[-1] + 5)
     panel.set_ylim(low, high)
     panel.set_xlabel(FIBER_LABEL)
@@ -238,43 +244,73 @@ def plate_overview(tables):
     cameras = sorted(by_camera)
     expnums = sorted(set().union(*by_camera.values()))
 
-    figure = new_figure(PAGE_WIDTH, 1.25 + 1.3 * len(cameras))
+    figure = new_figure(PAGE_WIDTH, 1.2 + 1.2 * len(cameras))
     axes = figure.subplots(len(cameras), 2, sharex=True, sharey="col", squeeze=False)
-    columns = (("noise_ratio_median", "Variance ratio"), ("tutorial_max_reldiff", "Largest |a − b| / |a + b|"))
-    for camera, panels in zip(cameras, axes, strict=True):
-        for (name, label), panel in zip(columns, panels, strict=True):
-            _distributions(panel, [by_camera[camera].get(expnum) for expnum in expnums], name, camera)
-            panel.set_ylabel(label)
+    for panels, (name, title, scale) in zip(axes.T, OVERVIEW, strict=True):
+        quantiles = np.array(
+            [[_quantiles(by_camera[camera].get(number), name) for number in expnums] for camera in cameras]
+        )
+        panels[0].set_title(title)
+        panels[0].set_yscale(scale)
+        panels[0].set_ylim(*_quantile_limits(quantiles, scale))
+        for camera, panel, values in zip(cameras, panels, quantiles, strict=True):
+            color = BLUE if camera.startswith("b") else RED
+            _distributions(panel, values, color)
+            panel.set_ylabel(camera, rotation=0, ha="right", va="center", fontweight="bold", color=color)
+        panels[-1].set_xticks(range(len(expnums)), [str(expnum) for expnum in expnums], rotation=90, fontsize=6)
+        panels[-1].set_xlim(-0.7, len(expnums) - 0.3)
+        panels[-1].set_xlabel("Exposure")
     for panel in axes[:, 0]:
         panel.axhline(1, color=GREEN, linewidth=0.8, zorder=0)
-    axes[0, 1].set_yscale("log")
-    axes[0, 0].set_title("Measured / predicted variance: median of each fiber")
-    axes[0, 1].set_title("Tutorial's prediction (a) against applied calibration (b)")
-    for panel in axes[-1]:
-        panel.set_xticks(range(len(expnums)), [str(expnum) for expnum in expnums], rotation=90, fontsize=6)
-        panel.set_xlim(-0.7, len(expnums) - 0.3)
-        panel.set_xlabel("Exposure")
     first = tables[0]
-    title = f"{first['plate'][0]}-{first['mjd'][0]}   fibers with data: line 5–95 %, bar 25–75 %, white median, dots extremes"
-    return _finished(figure, title, bool(first["simulated"][0]))
+    title = "bar 25–75 %, line 5–95 % of fibers, black median, dots extremes (▲ off the axis)"
+    return _finished(figure, f"{first['plate'][0]}-{first['mjd'][0]}   {title}", bool(first["simulated"][0]))
 
 
-def _distributions(panel, tables, name, camera):
-    """Quantiles over the fibers, one bar per table."""
-    color = BLUE if camera.startswith("b") else RED
-    panel.text(0.015, 0.95, camera, transform=panel.transAxes, ha="left", va="top", fontweight="bold", color=color)
+# column of the tables, title, scale of the axis
+OVERVIEW = (
+    ("noise_ratio_median", f"{RATIO_LABEL},\nmedian of each fiber's pixels", "linear"),
+    (
+        "tutorial_max_reldiff",
+        "Tutorial (a) against applied calibration (b),\nlargest |a − b| / |a + b| of each fiber",
+        "log",
+    ),
+)
+QUANTILES = (0, 0.05, 0.25, 0.5, 0.75, 0.95, 1)
+
+
+def _quantiles(table, name):
+    """:data:`QUANTILES` of a column's unmasked values; NaN if there are none or no table."""
+    values = np.empty(0) if table is None else np.ma.compressed(np.ma.asarray(table[name], dtype=np.float64))
+    return np.quantile(values, QUANTILES) if values.size else np.full(len(QUANTILES), np.nan)
+
+
+def _quantile_limits(quantiles, scale):
+    """Axis limits that show every 5-95 % line with some room, whatever single fibers do."""
+    values = quantiles[..., [1, 5]]
+    values = values[values > 0]  # nor NaN
+    if values.size == 0:
+        return 0.1, 10
+    low, high = values.min(), values.max()
+    if scale == "log":  # half a decade on either side, so that at least one tick has a label
+        return low / 10**0.55, high * 10**0.55
+    low, high = min(low, 1), max(high, 1)
+    margin = 0.4 * (high - low) + 0.01
+    return low - margin, high + margin
+
+
+def _distributions(panel, quantiles, color):
+    """Bars of :data:`QUANTILES`, 2D[nexposure, 7]."""
+    place = np.arange(len(quantiles))
+    smallest, line_low, bar_low, middle, bar_high, line_high, largest = quantiles.T
+    panel.vlines(place, line_low, line_high, color=color, linewidth=0.9)
+    panel.vlines(place, bar_low, bar_high, color=color, linewidth=4)
+    panel.plot(place, middle, "_", color=BLACK, markersize=6, markeredgewidth=1)
+    low, high = panel.get_ylim()
+    for values, beyond, edge, marker in ((smallest, smallest < low, low, "v"), (largest, largest > high, high, "^")):
+        panel.plot(place[~beyond], values[~beyond], ".", color=GREY, markersize=2.5)
+        panel.plot(place[beyond], np.full(beyond.sum(), edge), marker, color=GREY, markersize=3, **ON_EDGE)
     panel.tick_params(axis="x", which="both", top=False, bottom=False)
-    for place, table in enumerate(tables):
-        values = [] if table is None else np.ma.compressed(np.ma.asarray(table[name], dtype=np.float64))
-        if len(values) == 0:
-            continue
-        low, whisker_low, box_low, middle, box_high, whisker_high, high = np.quantile(
-            values, (0, 0.05, 0.25, 0.5, 0.75, 0.95, 1)
-        )
-        panel.vlines(place, whisker_low, whisker_high, color=color, linewidth=0.9)
-        panel.vlines(place, box_low, box_high, color=color, linewidth=4)
-        panel.plot(place, middle, "_", color="white", markersize=4, markeredgewidth=1)
-        panel.plot([place, place], [low, high], ".", color=GREY, markersize=2.5)
 
 
 def _finished(figure, title, simulated):

@@ -1,0 +1,121 @@
+"""Measured against predicted noise of one spectrum, law by law."""
+
+import numpy as np
+
+from bosscal.figures.style import (
+    BLACK,
+    BLUE,
+    GREEN,
+    GREY,
+    ORANGE,
+    PAGE_WIDTH,
+    PINK,
+    RED,
+    SKY,
+    WAVELENGTH_LABEL,
+    mark_simulated,
+    new_figure,
+)
+from bosscal.noise_fit import compare
+from bosscal.variance import LABELS, PREDICTIONS, SKY_SUFFIX, extraction_variance, predict_variances
+
+COLORS = {"tutorial": RED, "readnoise_limit": ORANGE, "optimal": BLUE, "readnoise_weighted": GREEN, "bundle": PINK}
+RUNNING = 75  # pixels of the running median
+RATIO_RANGE = (0.6, 1.6)
+
+
+def running_median(values, width):
+    """Median over blocks of ``width`` values, at the blocks' middles: two 1D arrays, positions and medians."""
+    blocks = len(values) // width
+    position = (np.arange(blocks) + 0.5) * width
+    return position, np.median(values[: blocks * width].reshape(blocks, width), axis=1)
+
+
+def noise_panels(exposure, reconstruction, law, title):
+    """Ratio of measured to predicted variance against wavelength, and its median and scatter for every law.
+
+    Parameters
+    ----------
+    exposure : CameraExposure
+        Of one fiber.
+    reconstruction : mapping of 2D[1, nrow]
+        From :func:`bosscal.prediction.predict`.
+    law : str
+        Noise law that the release is expected to follow.
+    title : str
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    measured = extraction_variance(exposure, reconstruction)
+    valid = reconstruction["compared"] & (measured > 0)
+    used = valid[0]
+    wave = 10 ** exposure.loglam[0][used]
+    predictions = predict_variances(exposure, reconstruction)
+    expected = f"{law}{SKY_SUFFIX}"
+
+    figure = new_figure(PAGE_WIDTH, 3.4)
+    ratio, ranking = figure.subplots(1, 2, width_ratios=[1.5, 1])
+    for axes in (ratio, ranking):
+        axes.grid(visible=False)
+    if used.any():
+        dots = measured[0][used] / predictions[expected][0][used]
+        ratio.plot(
+            wave, dots, color=GREY, alpha=0.5, linestyle="none", marker=".", markersize=1.5, markeredgewidth=0,
+            rasterized=True,
+        )  # fmt: skip
+    for name in ("tutorial", "optimal", "optimal_sky", "readnoise_weighted_sky", "bundle_sky"):
+        if len(wave) < RUNNING:
+            break
+        position, median = running_median(measured[0][used] / predictions[name][0][used], RUNNING)
+        base = name.removesuffix(SKY_SUFFIX)
+        ratio.plot(
+            np.interp(position, np.arange(len(wave)), wave), median, color=COLORS[base], label=_label(name),
+            linestyle="-" if name.endswith(SKY_SUFFIX) else "--", linewidth=1.6 if name == expected else 0.9,
+        )  # fmt: skip
+    ratio.axhline(1, color=BLACK, linewidth=0.6)
+    ratio.set_ylim(*RATIO_RANGE)
+    ratio.set_xlabel(WAVELENGTH_LABEL)
+    ratio.set_ylabel("Measured / predicted variance of electrons")
+    ratio.legend(loc="upper center", ncol=2, fontsize=6)
+    _rank(ranking, measured, predictions, valid, expected)
+    figure.suptitle(title, fontsize=8.5, x=0.01, ha="left")
+    if exposure.header.simulated:
+        mark_simulated(figure)
+    return figure
+
+
+def _label(name):
+    """A prediction's name in words."""
+    words = LABELS[name.removesuffix(SKY_SUFFIX)]
+    return f"{words} + sky" if name.endswith(SKY_SUFFIX) else words
+
+
+def _rank(axes, measured, predictions, valid, expected):
+    """Median and robust scatter of the ratio for every law, a line each; the expected law's is marked."""
+    low, high = RATIO_RANGE
+    for place, name in enumerate(reversed(PREDICTIONS)):
+        comparison = compare(measured, predictions[name], valid)
+        if comparison.median.mask[0]:
+            continue
+        median, scatter = float(comparison.median[0]), float(comparison.scatter[0])
+        base = name.removesuffix(SKY_SUFFIX)
+        axes.errorbar(
+            np.clip(median, low, high), place, xerr=scatter, color=COLORS[base], marker="o", markersize=3.5,
+            markerfacecolor=COLORS[base] if name.endswith(SKY_SUFFIX) else "white", linewidth=0.9,
+        )  # fmt: skip
+        axes.annotate(f"{median:.3f}", (1, place), xycoords=("axes fraction", "data"), xytext=(3, 0),
+                      textcoords="offset points", fontsize=6, va="center")  # fmt: skip
+    axes.axvline(1, color=BLACK, linewidth=0.6)
+    axes.set_xlim(low, high)
+    axes.set_ylim(-0.7, len(PREDICTIONS) - 0.3)
+    axes.set_yticks(range(len(PREDICTIONS)), [_label(name) for name in reversed(PREDICTIONS)], fontsize=6)
+    for tick, name in zip(axes.get_yticklabels(), reversed(PREDICTIONS), strict=True):
+        tick.set_fontweight("bold" if name == expected else "normal")
+    axes.tick_params(axis="y", length=0)
+    axes.axhspan(
+        len(PREDICTIONS) - 1.5 - PREDICTIONS.index(expected), len(PREDICTIONS) - 0.5 - PREDICTIONS.index(expected),
+        color=SKY, alpha=0.25, linewidth=0,
+    )  # fmt: skip
+    axes.set_xlabel("Median ± robust scatter\n(shaded: expected of the release)")
