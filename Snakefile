@@ -18,6 +18,7 @@ include: "workflow/rules/targets.smk"
 include: "workflow/rules/extract.smk"
 include: "workflow/rules/calibrate.smk"
 include: "workflow/rules/compare.smk"
+include: "workflow/rules/export.smk"
 include: "workflow/rules/plot.smk"
 include: "workflow/rules/report.smk"
 
@@ -26,5 +27,6 @@ rule all:
     default_target: True
     input:
         "results/report/index.html",
+        get_calib_files,
         # A step after a checkpoint does not ask whether the checkpoint's output is there, so the end of the run does.
         rules.list_exposures.output,

@@ -1,5 +1,7 @@
 """The pipeline's calibration against hand-computed truths."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
@@ -7,12 +9,14 @@ from bosscal.pipeline import (
     add_error_floor,
     apodization,
     calibrate,
+    calibrate_exposure,
     coadd_loglam,
     interpolate_rows,
     inverse,
     inverse_distortion,
     reciprocal_above,
 )
+from bosscal.tracesets import TraceSet
 
 NROW = 200
 
@@ -108,3 +112,25 @@ def test_inverses_of_zero_are_zero():
     with np.errstate(all="raise"):
         np.testing.assert_array_equal(inverse(np.array([0, 2, -4], dtype=np.float32)), [0, 0.5, -0.25])
         np.testing.assert_array_equal(reciprocal_above(np.array([0.0, 1, 2, -1]), 1), [0, 0, 0.5, 0])
+
+
+def test_position_correction_multiplies_the_electrons_first():
+    """Protects releases after DR12: T acts on eflux and its variance before all else, and not on the sky."""
+    ones = np.ones((1, NROW))
+    wave = TraceSet(np.array([[3.6, 2e-4 * (NROW - 1) / 2]]), 0, NROW - 1)  # 2e-4 dex a row: Delta = 2
+    arrays = {
+        "eflux": 10 * ones, "esky": 4 * ones, "eivar": 0.25 * ones, "spcalib": 5 * ones, "corr": 1.5 * ones,
+        "corr_add": 0.3 * ones, "distort": np.full((1, 50), 1.1), "distort_grid": (3.6, 1.0, 1e-4),
+        "loglam": wave(np.arange(NROW)), "row": np.arange(NROW), "means": (5.0, 1.5, 1.1),
+    }  # fmt: skip
+    exposure = SimpleNamespace(**arrays, thrucorr=None, trace_set=lambda kind: wave)
+    without = calibrate_exposure(exposure)
+    np.testing.assert_allclose(without.flux, flat_case().flux)
+    exposure.thrucorr = 1.2 * ones.astype(np.float32)
+    corrected = calibrate_exposure(exposure)
+    np.testing.assert_allclose(corrected.flux, (12 * 1.5 / 10 + 0.3) * 1.1, rtol=1e-6)
+    np.testing.assert_allclose(corrected.sky, without.sky)
+    np.testing.assert_allclose(corrected.calib, 1.2 * without.calib, rtol=1e-6)
+    variance = 1.2**2 / 0.25 + (0.03 * 12) ** 2
+    np.testing.assert_allclose(corrected.ivar[0, 100:], 1 / (variance * without.calib[0, 100:] ** 2), rtol=1e-6)
+    np.testing.assert_allclose(corrected.flux, exposure.eflux * corrected.calib + corrected.additive)

@@ -83,7 +83,7 @@ def test_dr12_makes_these_jobs(dr12):
     exposures = 4 + 8 + 28
     assert dr12.counts == {
         "download": 4, "find_mjd": 1, "list_exposures": 1, "extract_spec": exposures, "calibrate": exposures,
-        "compare": exposures, "plot": exposures, "summarize": 1, "report": 1,
+        "compare": exposures, "plot": exposures, "plot_noise": exposures, "summarize": 1, "report": 1,
     }  # fmt: skip
     assert set(dr12.summary["mjd"][dr12.summary["plate"] == 7332]) == {56683}
 
@@ -165,5 +165,5 @@ def test_plate_added_reruns_only_its_chain(dr14):
     (dr14.folder / "config.yaml").write_text(yaml.safe_dump(config))
     assert dr14.executed() == {
         "find_mjd": 1, "download": 1, "list_exposures": 1, "extract_spec": 1, "calibrate": 1, "compare": 1,
-        "plot": 1, "summarize": 1, "report": 1,
+        "plot": 1, "plot_noise": 1, "summarize": 1, "report": 1,
     }  # fmt: skip

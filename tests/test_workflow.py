@@ -20,8 +20,15 @@ from astropy.io import fits
 from astropy.table import Table
 from conftest import REPOSITORY, Workflow
 
+from bosscal import simulation
 from bosscal.exposure import CameraExposure
 from bosscal.files import Arrays
+
+
+def figures(number):
+    """Jobs for the figures of so many targets from frames."""
+    return dict.fromkeys(("plot", "plot_budget", "plot_noise"), number)
+
 
 PLATE_FOLDER = "sas/sim/boss/spectro/redux/v5_7_0/6641"
 
@@ -41,7 +48,7 @@ def test_default_run_makes_these_jobs(default_run):
     assert default_run.counts == {
         "simulate_spec_lite": 1, "simulate_frames": 2, "simulate_flat": 2, "simulate_fluxdistort": 1,
         "download": 12, "list_exposures": 1, "extract_frame": 2, "calibrate": 2, "compare": 2,
-        "plot": 5, "summarize": 1, "report": 1,
+        "write_calib": 2, "summarize": 1, "report": 1, **figures(5),
     }  # fmt: skip
 
 
@@ -49,7 +56,8 @@ def test_default_run_makes_these_files(default_run):
     """Protects the names of what users and other programs look for."""
     names = sorted(path.name for path in (default_run.results / "figures").iterdir())
     targets = ("0001-b1", "0001-r1", "0012-r1", "0486-b1", "0486-r1")
-    assert names == sorted(f"6641-56383-{target}-00158842{suffix}" for target in targets for suffix in (".pdf", ".png"))
+    kinds = [f"{kind}{suffix}" for kind in ("", "-budget", "-noise") for suffix in (".pdf", ".png")]
+    assert names == sorted(f"6641-56383-{target}-00158842{kind}" for target in targets for kind in kinds)
     for step in ("extract_frame", "calibrate"):
         assert sorted(path.name for path in (default_run.results / step / "6641-56383").iterdir()) == [
             "b1-00158842.npz",
@@ -60,7 +68,7 @@ def test_default_run_makes_these_files(default_run):
 
 def test_every_rule_has_log_and_benchmark(default_run):
     """Protects the means to see what a job did and took."""
-    for rule in ("extract_frame", "calibrate", "compare"):
+    for rule in ("extract_frame", "calibrate", "compare", "write_calib"):
         assert (default_run.results / "logs" / rule / "6641-56383" / "b1-00158842.log").exists()
         assert (default_run.results / "benchmarks" / rule / "6641-56383" / "b1-00158842.tsv").exists()
 
@@ -123,6 +131,61 @@ def test_no_output_holds_inf_or_nan(default_run):
             assert array.dtype == bool or np.isfinite(array).all(), (path.name, name)
 
 
+def test_exact_model_reproduces_flux_ivar_and_calibration(default_run):
+    """Protects the exact model on every fiber: flux, ivar, calibration to float32 precision, and every pixel counted."""
+    for camera in ("b1", "r1"):
+        table = Table.read(default_run.results / f"compare/6641-56383/{camera}-00158842.ecsv")
+        live = table["npix"] > 0
+        assert live.sum() > 480
+        for name in ("pipeline_max_reldiff", "flux_max_reldiff", "ivar_max_reldiff"):
+            assert not np.ma.is_masked(table[name][live])
+            assert table[name][live].max() < 1e-6
+        total = sum(table[name] for name in ("npix", "npix_nodata", "npix_masked", "npix_uncalibrated"))
+        assert set(total) == {4112 if camera == "b1" else 4128}
+
+
+def test_noise_of_every_live_fiber_is_explained(default_run):
+    """Protects the noise model, sky-subtraction term included: within 1 % for every fiber that has light."""
+    for camera in ("b1", "r1"):
+        table = Table.read(default_run.results / f"compare/6641-56383/{camera}-00158842.ecsv")
+        ratio = np.ma.asarray(table["noise_ratio_median"]).compressed()
+        assert len(ratio) > 480
+        assert np.abs(ratio - 1).max() < 0.01
+        assert set(np.ma.asarray(table["noise_best"]).compressed()) == {"optimal_sky"}
+
+
+def test_calib_file_reads_back_and_equals_the_calib_column(default_run, tmp_path):
+    """Protects the spCalib file: units in every HDU, flux from electrons and back, and the same calibration per
+    detected electron as a full spec file's own column."""
+    path = default_run.results / "calib/6641-56383/spCalib-r1-00158842.fits"
+    server = tmp_path / "server"
+    shutil.copytree(default_run.results / "simulated", server)
+    seed = fits.getheader(server / simulation.flat_path("r1"))["SIMSEED"]
+    for camera in ("b1", "r1"):
+        simulation.simulate_camera_exposure(server, camera, 158843, seed)
+    simulation.write_spec(server, 1)
+    with fits.open(server / simulation.spec_path(1)) as hdus:
+        spec = next(hdu for hdu in hdus[4:] if hdu.name.startswith("R1-00158842")).data
+    with fits.open(path) as hdus:
+        assert hdus[0].header["SIMULATD"]
+        assert hdus[0].header["NOISELAW"] == "optimal_sky"
+        assert any("SHA-1" in line for line in hdus[0].header["HISTORY"])
+        for name in ("LOGLAM", "CALIB", "ADDITIVE", "ELECTRONS", "SKY", "EVAR", "EVARPRED", "EVARSKY"):
+            assert hdus[name].header["BUNIT"]
+            assert hdus[name].data.shape == (500, 4128)
+            assert np.isfinite(hdus[name].data).all()
+        assert list(hdus["PLUGMAP"].data["FIBERID"]) == list(range(1, 501))
+        first = np.flatnonzero(np.float32(hdus["LOGLAM"].data[0]) == spec["loglam"][0])[0]
+        rows = slice(first, first + len(spec))
+        with_calib = spec["calib"] > 0
+        assert with_calib.sum() > 2500
+        calib = hdus["CALIB"].data[0, rows].astype(float)
+        np.testing.assert_allclose(calib[with_calib], spec["calib"][with_calib], rtol=1e-6)
+        electrons = hdus["ELECTRONS"].data[0, rows] - hdus["SKY"].data[0, rows].astype(float)
+        flux = electrons * calib + hdus["ADDITIVE"].data[0, rows]
+        np.testing.assert_allclose(flux[with_calib], spec["flux"][with_calib], rtol=2e-4, atol=1e-4)
+
+
 def test_summary_has_the_targets_in_order_with_units(default_run):
     """Protects the table that other programs read: order of the configuration, units, descriptions."""
     summary = Table.read(default_run.results / "compare/summary.ecsv")
@@ -142,7 +205,7 @@ def test_summary_has_the_targets_in_order_with_units(default_run):
 def test_report_stands_alone_and_says_simulated(default_run):
     """Protects a report that is mailed to someone: nothing outside it, and no doubt about what the data are."""
     html = (default_run.results / "report/index.html").read_text(encoding="utf-8")
-    assert html.count("data:image/png;base64,") == 5
+    assert html.count("data:image/png;base64,") == 15
     assert not re.search(r'(src|href)="(?!data:|#)', html)
     assert "Simulated data: every number and figure" in html
     assert "The tutorial's numbers" not in html  # those are of the real plate
@@ -169,7 +232,7 @@ def test_same_inputs_give_the_same_bytes(default_run, tmp_path):
     again = Workflow(tmp_path)
     shutil.copy(REPOSITORY / "config.yaml", again.folder)
     again.run("--cores", "1", environment={"TZ": "Pacific/Auckland", "LC_ALL": "C", "PYTHONHASHSEED": "7"})
-    for step in ("simulated", "extract_frame", "calibrate", "compare", "figures", "report"):
+    for step in ("simulated", "extract_frame", "calibrate", "calib", "compare", "budget", "figures", "report"):
         for path in sorted((default_run.results / step).rglob("*")):
             if path.is_file():
                 other = again.folder / "results" / path.relative_to(default_run.results)
@@ -213,15 +276,15 @@ def test_a_comment_in_the_configuration_reruns_nothing(rerun):
 def test_a_fiber_reruns_its_plots_the_summary_and_the_report(rerun):
     rerun.config["targets"][0]["fibers"].append(20)
     write_config(rerun)
-    assert rerun.executed() == {"plot": 2, "summarize": 1, "report": 1}
+    assert rerun.executed() == {**figures(2), "summarize": 1, "report": 1}
 
 
 def test_an_exposure_reruns_only_its_chain(rerun):
     rerun.config["targets"][1]["exposures"] = [0, 1]
     write_config(rerun)
     assert rerun.executed() == {
-        "simulate_frames": 1, "download": 4, "extract_frame": 1, "calibrate": 1, "compare": 1,
-        "plot": 1, "summarize": 1, "report": 1,
+        "simulate_frames": 1, "download": 4, "extract_frame": 1, "calibrate": 1, "compare": 1, "write_calib": 1,
+        **figures(1), "summarize": 1, "report": 1,
     }  # fmt: skip
 
 
@@ -230,21 +293,23 @@ def test_a_spectrograph_reruns_only_its_chain(rerun):
     write_config(rerun)
     assert rerun.executed() == {
         "simulate_platelist": 1, "find_mjd": 1, "simulate_spec_lite": 1, "list_exposures": 1, "simulate_frames": 1,
-        "simulate_flat": 1, "download": 7, "extract_frame": 1, "calibrate": 1, "compare": 1,
-        "plot": 1, "summarize": 1, "report": 1,
+        "simulate_flat": 1, "download": 7, "extract_frame": 1, "calibrate": 1, "compare": 1, "write_calib": 1,
+        **figures(1), "summarize": 1, "report": 1,
     }  # fmt: skip
 
 
 def test_a_figures_look_reruns_plots_and_report(rerun):
     style = rerun.code / "src/bosscal/figures/style.py"
     style.write_text(style.read_text().replace('"font.size": 8,', '"font.size": 8.5,'))
-    assert rerun.executed() == {"plot": 9, "report": 1}
+    assert rerun.executed() == {**figures(9), "report": 1}
 
 
 def test_calibration_code_reruns_calibrate_and_after(rerun):
     tutorial = rerun.code / "src/bosscal/tutorial.py"
     tutorial.write_text(tutorial.read_text() + "\n# edited\n")
-    assert rerun.executed() == {"calibrate": 4, "compare": 4, "plot": 9, "summarize": 1, "report": 1}
+    assert rerun.executed() == {
+        "calibrate": 4, "compare": 4, "write_calib": 4, **figures(9), "summarize": 1, "report": 1,
+    }  # fmt: skip
 
 
 def test_a_replaced_file_reruns_its_chain(rerun):
@@ -257,7 +322,7 @@ def test_a_replaced_file_reruns_its_chain(rerun):
     path.unlink()
     path.with_suffix(".new").rename(path)
     assert rerun.executed() == {
-        "extract_frame": 1, "calibrate": 1, "compare": 1, "plot": 1, "summarize": 1, "report": 1,
+        "extract_frame": 1, "calibrate": 1, "compare": 1, "write_calib": 1, **figures(1), "summarize": 1, "report": 1,
     }  # fmt: skip
 
 
@@ -270,12 +335,14 @@ def test_touching_a_small_file_reruns_nothing(rerun):
 def test_touching_a_large_file_reruns_its_chain(rerun):
     """Larger files count by time of modification."""
     (rerun.results / "extract_frame/6641-56383/b2-00158842.npz").touch()
-    assert rerun.executed() == {"calibrate": 1, "compare": 1, "plot": 1, "summarize": 1, "report": 1}
+    assert rerun.executed() == {
+        "calibrate": 1, "compare": 1, "write_calib": 1, **figures(1), "summarize": 1, "report": 1,
+    }  # fmt: skip
 
 
 def test_a_killed_run_picks_up_where_it_stopped(rerun):
     """Nothing is half-written, no lock has to be removed, and what was finished stays."""
-    for step in ("extract_frame", "calibrate", "compare", "figures", "report"):
+    for step in ("extract_frame", "calibrate", "compare", "calib", "figures", "report"):
         shutil.rmtree(rerun.results / step)
     process = subprocess.Popen(
         rerun.command(), cwd=rerun.folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True

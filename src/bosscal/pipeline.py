@@ -27,12 +27,15 @@ class Calibrated:
         Inverse variance of ``flux``; 0 where there is no data.
     calib : 2D[nfiber, nrow]
         1e-17 erg/s/cm²/Å per flat-fielded electron; 0 where a threshold removed the pixel.
+    additive : 2D[nfiber, nrow]
+        Flux that is there without electrons, B D: flux = eflux calib + additive.
     """
 
     flux: np.ndarray
     sky: np.ndarray
     ivar: np.ndarray
     calib: np.ndarray
+    additive: np.ndarray
 
 
 def inverse(values):
@@ -155,7 +158,7 @@ def calibrate(
     flux = (np.asarray(eflux, dtype=np.float64) * before_add + corr_add) * distort
     sky = np.asarray(esky, dtype=np.float64) * calib
     ivar = add_error_floor(eflux, eivar) * apodization(calib.shape[1]) * inverse(calib) ** 2
-    return Calibrated(flux=flux, sky=sky, ivar=ivar, calib=calib)
+    return Calibrated(flux=flux, sky=sky, ivar=ivar, calib=calib, additive=corr_add * distort)
 
 
 def calibrate_exposure(exposure):

@@ -22,11 +22,7 @@ CALIBRATION = (
     ("flux_max_reldiff", "flux", "{:.1e}"),
     ("ivar_max_reldiff", "ivar", "{:.1e}"),
 )
-LEFT_OUT = (
-    ("npix_nodata", "no data", "{}"),
-    ("npix_masked", "masked", "{}"),
-    ("npix_uncalibrated", "no calibration", "{}"),
-)
+LEFT_OUT = ("npix_nodata", "npix_masked", "npix_uncalibrated")
 NOISE = (
     ("evar_ratio_median", "tutorial", "{:.3f}"),
     ("ratio_optimal_sky", "optimal + sky", "{:.3f}"),
@@ -39,7 +35,14 @@ READNOISE = tuple(f"rdnoise{amplifier}" for amplifier in range(4))
 
 def _cell(row, name, form):
     value = row[name]
-    return "–" if np.ma.is_masked(value) else form.format(value)
+    if np.ma.is_masked(value):
+        return "–"
+    return "0" if value == 0 else form.format(value)  # 0 is exact: the same float32 numbers
+
+
+def _size(value):
+    """A relative difference, where 0 means exactly 0."""
+    return f"{value:.1e}" if value else "0"
 
 
 def _fit(row, name, digits):
@@ -92,8 +95,8 @@ def _budget_rows(budget):
         rows.append(
             {
                 "approximation": approximation,
-                "max": f"{largest[worst]:.1e}",
-                "median": f"{np.ma.median(np.ma.asarray(effects['median_reldiff'])):.1e}",
+                "max": _size(largest[worst]),
+                "median": _size(np.ma.median(np.ma.asarray(effects["median_reldiff"]))),
                 "where": "–" if np.ma.is_masked(where) else f"{effects['camera'][worst]}, {where:.0f} Å",
             }
         )
@@ -147,7 +150,8 @@ def render(run, targets, summary, budget, figures, headers, versions):
         {
             "target": target,
             "readnoise": _readnoise(row),
-            "calibration": [_cell(row, name, form) for name, _, form in (*CALIBRATION, *LEFT_OUT)],
+            "calibration": [_cell(row, name, form) for name, _, form in CALIBRATION],
+            "left_out": " / ".join(str(row[name]) for name in LEFT_OUT),
             "noise": [_cell(row, name, form) for name, _, form in NOISE],
             "best": "–" if np.ma.is_masked(row["noise_best"]) else _law(str(row["noise_best"])),
             "fit": [_fit(row, name, digits) for name, _, digits in FIT],
@@ -160,7 +164,7 @@ def render(run, targets, summary, budget, figures, headers, versions):
     return environment.from_string(template).render(
         run=run,
         simulated=any(header.simulated for header in headers),
-        calibration_headings=[(words, summary[name].info.description) for name, words, _ in (*CALIBRATION, *LEFT_OUT)],
+        calibration_headings=[(words, summary[name].info.description) for name, words, _ in CALIBRATION],
         noise_headings=[(words, summary[name].info.description) for name, words, _ in NOISE],
         fit_headings=[(words, summary[name].info.description) for name, words, _ in FIT],
         rows=rows,
