@@ -20,6 +20,7 @@ include: "workflow/rules/calibrate.smk"
 include: "workflow/rules/compare.smk"
 include: "workflow/rules/export.smk"
 include: "workflow/rules/plot.smk"
+include: "workflow/rules/plates.smk"
 include: "workflow/rules/report.smk"
 
 

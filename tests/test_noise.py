@@ -228,12 +228,12 @@ def test_sky_chi2_follows_the_residuals():
 
     loglam, residual, variance = sky_fibers(truth)
     sky = noise.sky_statistics(loglam, residual, variance, np.ones(loglam.shape, bool))
-    inside = np.abs(sky.loglam - 3.8) > 0.02
-    relative = sky.chi2 / truth(sky.loglam)
+    inside = np.abs(sky.chi2_loglam - 3.8) > 0.02
+    relative = sky.chi2 / truth(sky.chi2_loglam)
     assert np.mean(relative[inside]) == pytest.approx(1, abs=0.02)
     assert np.std(relative[inside]) < 0.05
-    assert np.all(np.diff(sky.loglam) > 0)
-    assert sky.variance == pytest.approx(50 * 10 ** (2 * (sky.loglam - 3.7)), rel=0.04)
+    assert np.all(np.diff(sky.chi2_loglam) > 0)
+    assert sky.variance == pytest.approx(50 * 10 ** (2 * (sky.variance_loglam - 3.7)), rel=0.04)
     term = sky.term(loglam)
     assert term.shape == loglam.shape
     assert term.min() >= 0

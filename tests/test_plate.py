@@ -157,10 +157,10 @@ FAULTS = [
     (sky_shifted, "sky-line residual", None, "times that beside them"),
     (noisy, "noise", 1.3, "measured variance is 1.300 times the predicted one (other fibers: "),
     (quiet, "noise", 0.8, "measured variance is 0.800 times the predicted one (other fibers: "),
-    (negative_correction, "bad flux correction", 50, "A ≤ 0, so flux is 0, in 50 pixels, 6167–6237 Å"),
+    (negative_correction, "bad flux correction", 50, "A ≤ 0, so ivar is 0, in 50 pixels, 6167–6237 Å"),
     (extreme_correction, "bad flux correction", 300, "A > 5 in 300 pixels, 6608–7079 Å"),
-    (correction_at_threshold, "bad flux correction", 1, "A above the pipeline's threshold, so flux is 0, in 1 pixel"),
-    (distortion_at_threshold, "bad flux correction", 199, "D above the pipeline's threshold, so flux is 0, in 199"),
+    (correction_at_threshold, "bad flux correction", 1, "A above the pipeline's threshold, so ivar is 0, in 1 pixel"),
+    (distortion_at_threshold, "bad flux correction", 199, "D above the pipeline's threshold, so ivar is 0, in 199"),
 ]  # fmt: skip
 
 

@@ -132,7 +132,7 @@ def test_no_output_holds_inf_or_nan(default_run):
 
 
 def test_exact_model_reproduces_flux_ivar_and_calibration(default_run):
-    """Protects the exact model on every fiber: flux, ivar, calibration to float32 precision, and every pixel counted."""
+    """Protects the exact model on every fiber: flux, ivar, calibration to float32 precision, every pixel counted."""
     for camera in ("b1", "r1"):
         table = Table.read(default_run.results / f"compare/6641-56383/{camera}-00158842.ecsv")
         live = table["npix"] > 0

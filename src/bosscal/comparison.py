@@ -196,14 +196,16 @@ def summarize(targets, tables):
     UserError
         If a target's fiber is not in the files of its camera exposure.
     """
-    rows = []
+    keys = list(tables)
+    offsets = dict(zip(keys, np.cumsum([0, *(len(tables[key]) for key in keys)]), strict=False))
+    places = {key: {int(fiber): place for place, fiber in enumerate(tables[key]["fiber"])} for key in keys}
+    index = []
     for target in targets:
-        table = tables[target.plate_mjd, target.unit]
-        found = np.flatnonzero(table["fiber"] == target.fiber)
-        if len(found) != 1:
+        key = (target.plate_mjd, target.unit)
+        if target.fiber not in places[key]:
             raise UserError(f"{target.name}: fiber {target.fiber} is not in the plug map of {target.unit}")
-        rows.append(table[found])
-    stacked = vstack(rows, metadata_conflicts="silent")
+        index.append(offsets[key] + places[key][target.fiber])
+    stacked = vstack([tables[key] for key in keys], metadata_conflicts="silent")[index]
     values = {name: stacked[name] for name in stacked.colnames}
     for name in TARGET_COLUMNS:
         values[name] = [getattr(target, name) for target in targets]

@@ -33,6 +33,7 @@ _PHASES = (np.arange(8) + 0.5) / 16  # half a pixel: the profile is symmetric
 
 GAUSSIAN_CHI2 = 0.9359  # 2/3 quantile of chi² with one degree of freedom
 QUANTILE_ERROR = 1.95  # relative error of that quantile, times the root of the number of values
+_VARIANCE_BIN_ROWS = 4 / 3  # rows over which the variance of a sky fiber is constant: a line of the sky takes 2 to 3
 SKY_BIN_ROWS = 48  # rows over which chi² is taken to be constant: 4 % noise with 40 sky fibers
 
 
@@ -249,32 +250,33 @@ class SkyStatistics:
 
     Attributes
     ----------
-    loglam : 1D[nbin]
-        log10 wavelength [Å] of the bins, ascending.
-    chi2 : 1D[nbin]
-        Relative chi² of the sky fibers, at least 1.
-    variance : 1D[nbin]
-        Variance of a sky fiber, in the unit given to :func:`sky_statistics`.
+    chi2_loglam, chi2 : 1D[nbin]
+        Relative chi² of the sky fibers, at least 1, at log10 wavelengths [Å] that ascend.
+    variance_loglam, variance : 1D[nfine]
+        Variance of a sky fiber, in the unit given to :func:`sky_statistics`, fine enough for the lines of the sky.
     """
 
-    loglam: np.ndarray
+    chi2_loglam: np.ndarray
     chi2: np.ndarray
+    variance_loglam: np.ndarray
     variance: np.ndarray
 
     def term(self, loglam):
         """Variance for imperfect sky subtraction at any wavelengths, linear between bins, constant beyond."""
-        return sky_term(np.interp(loglam, self.loglam, self.chi2), np.interp(loglam, self.loglam, self.variance))
+        chi2 = np.interp(loglam, self.chi2_loglam, self.chi2)
+        return sky_term(chi2, np.interp(loglam, self.variance_loglam, self.variance))
 
 
 def sky_statistics(loglam, residual, variance, valid, mean_chi2=None):
     """Relative chi² and variance of the sky fibers of a camera exposure.
 
     ``variance`` has to be the extraction's alone, as a law predicts it: the stored inverse variance contains
-    the very term that is to be predicted. Pixels of all sky fibers are pooled in wavelength, about
-    :data:`SKY_BIN_ROWS` rows a bin. Chi² is the 2/3 quantile of residual²/variance over that of a Gaussian
-    (outliers do not move it), smoothed over neighbouring bins and never below 1; the variance is the mean with
-    weights 1/variance. The pipeline (idlspec2d ``skysubtract``) does the same in bins of 4/3 pixels, whose
-    noise is therefore in every published variance, and does not divide by the Gaussian's quantile.
+    the very term that is to be predicted. Pixels of all sky fibers are pooled in wavelength. Chi² is the 2/3
+    quantile of residual²/variance over that of a Gaussian (outliers do not move it) in bins of about
+    :data:`SKY_BIN_ROWS` rows, smoothed over neighbouring bins and never below 1; the variance is the mean with
+    weights 1/variance in bins of 4/3 rows, which resolve the lines of the sky. The pipeline (idlspec2d
+    ``skysubtract``) takes the fine bins for both, whose noise is therefore in every published variance, and does
+    not divide by the Gaussian's quantile.
 
     Parameters
     ----------
@@ -297,28 +299,32 @@ def sky_statistics(loglam, residual, variance, valid, mean_chi2=None):
     Raises
     ------
     ValueError
-        If fewer pixels than one bin needs are valid.
+        If fewer pixels than one bin of chi² needs are valid.
     """
     valid = valid & (variance > 0)
-    size = SKY_BIN_ROWS * max(np.count_nonzero(valid.any(axis=1)), 1)
-    number = np.count_nonzero(valid) // size
-    if number == 0:
+    nsky = np.count_nonzero(valid.any(axis=1))
+    order = np.argsort(loglam[valid], kind="stable")
+    if order.size < SKY_BIN_ROWS * max(nsky, 1):
         raise ValueError(f"sky chi² needs sky fibers with at least {SKY_BIN_ROWS} valid pixels")
-    order = np.argsort(loglam[valid], kind="stable")[: number * size]
 
-    def binned(values):
-        return np.asarray(values, dtype=np.float64)[valid][order].reshape(number, size)
+    def binned(values, rows):
+        """Values in the order of wavelength, 2D[nbin, size], for bins of so many rows."""
+        size = math.ceil(rows * nsky)
+        number = order.size // size
+        return np.asarray(values, dtype=np.float64)[valid][order[: number * size]].reshape(number, size)
 
-    predicted = binned(variance)
-    chi2 = np.maximum(_smooth(np.quantile(binned(residual) ** 2 / predicted, 2 / 3, axis=1) / GAUSSIAN_CHI2), 1)
+    predicted = binned(variance, SKY_BIN_ROWS)
+    ratio = binned(residual, SKY_BIN_ROWS) ** 2 / predicted
+    chi2 = np.maximum(_smooth(np.quantile(ratio, 2 / 3, axis=1) / GAUSSIAN_CHI2), 1)
     mean = chi2.mean()
-    sampling_error = QUANTILE_ERROR * mean / math.sqrt(number * size)
+    sampling_error = QUANTILE_ERROR * mean / math.sqrt(ratio.size)
     if mean_chi2 is not None and mean > 1 and mean_chi2 > 1 and abs(mean_chi2 - mean) < 4 * sampling_error:
         chi2 = 1 + (chi2 - 1) * (mean_chi2 - 1) / (mean - 1)
     return SkyStatistics(
-        loglam=binned(loglam).mean(axis=1),
+        chi2_loglam=binned(loglam, SKY_BIN_ROWS).mean(axis=1),
         chi2=chi2,
-        variance=1 / (1 / predicted).mean(axis=1),
+        variance_loglam=binned(loglam, _VARIANCE_BIN_ROWS).mean(axis=1),
+        variance=1 / (1 / binned(variance, _VARIANCE_BIN_ROWS)).mean(axis=1),
     )
 
 

@@ -12,7 +12,7 @@ from bosscal.tutorial import good_pixels
 MASKED_FRACTION = 0.5
 
 # The pipeline (idlspec2d ``spfluxcorr_v5``, 2012) discards a correction that leaves 0.1-10 anywhere; those it keeps
-# are mostly within 0.5-2. A factor of five is legal, and hides a fiber that barely sees its target.
+# are mostly within 0.5-2. A factor of five is legal, but means a fiber that barely sees its target.
 CORRECTION_RANGE = (0.2, 5.0)
 
 # The exact model meets float32 storage to 6e-8; the pipeline's own float32 arithmetic adds a few such roundings.
@@ -26,8 +26,8 @@ NOISE_FACTOR = 1.05  # a variance that is wrong by 5 %
 # light is left (a fifth in blue, which has few lines), or lines are shifted by a tenth (a third) of a row.
 SKY_LINE_FACTOR = 1.5
 
-# A sky line is where the sky is half again as bright as the darker pixels of its surroundings: everything between
-# the crowded OH bands of r1 and r2 stays continuum. Fewer pixels than this tell nothing about a scatter.
+# A sky line is where the sky is half again as bright as the darker pixels of its surroundings, so that gaps in the
+# crowded OH bands still count as continuum. Fewer pixels than this tell nothing about a scatter.
 SKY_LINE_CONTRAST = 1.5
 SKY_LINE_PIXELS = 20
 
@@ -50,8 +50,8 @@ def find_outliers(exposure, flux_predicted, table, bits, allowed_bits=0):
     ==================== ======================================================== ============================
     unplugged            NOPLUG                                                   pixels with data
     dead                 no pixel with data, and BADTRACE, BADFLAT or a zero flat pixels with data, 0
-    bad flux correction  A not within 0.2-5, or A or D below the threshold that   pixels concerned
-                         makes the pipeline set flux to 0
+    bad flux correction  A not within 0.2-5, or A or D beyond the threshold where pixels concerned
+                         the pipeline sets ivar to 0
     mostly masked        half or more of the pixels that have light are unusable  their fraction
     flux not reproduced  ``flux_max_reldiff`` > 1e-6                              ``flux_max_reldiff``
     sky-line residual    scatter on sky lines over that beside them, relative to  that ratio
@@ -64,7 +64,7 @@ def find_outliers(exposure, flux_predicted, table, bits, allowed_bits=0):
     exposure : CameraExposure
         Of the per-plate files.
     flux_predicted : 2D[nfiber, nrow]
-        What :func:`bosscal.pipeline.calibrate` predicts for ``exposure.flux`` [1e-17 erg/s/cm²/Å].
+        What :func:`bosscal.pipeline.calibrate_exposure` predicts for ``exposure.flux`` [1e-17 erg/s/cm²/Å].
     table : astropy.table.Table
         A row per fiber of the exposure, in its order, with ``flux_max_reldiff`` and ``noise_ratio_median``, masked
         where there are none.
@@ -149,11 +149,11 @@ def _bad_correction(exposure):
     zeroed = inverse(corr) <= FLAT_THRESHOLD / corr_mean
     inv_distort = inverse_distortion(exposure.distort, exposure.distort_grid, exposure.loglam)
     signs = {
-        "A ≤ 0, so flux is 0,": data & (corr <= 0),
-        "A above the pipeline's threshold, so flux is 0,": data & (corr > 0) & zeroed,
+        "A ≤ 0, so ivar is 0,": data & (corr <= 0),
+        "A above the pipeline's threshold, so ivar is 0,": data & (corr > 0) & zeroed,
         f"A > {high:g}": data & (corr > high) & ~zeroed,
         f"0 < A < {low:g}": data & (corr > 0) & (corr < low),
-        "D above the pipeline's threshold, so flux is 0,": data & (inv_distort <= FLAT_THRESHOLD / distort_mean),
+        "D above the pipeline's threshold, so ivar is 0,": data & (inv_distort <= FLAT_THRESHOLD / distort_mean),
     }
     bad = np.any(list(signs.values()), axis=0)
     for index in np.flatnonzero(bad.any(axis=1)):

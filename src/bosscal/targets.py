@@ -10,7 +10,10 @@ FIBERS_PER_SPECTROGRAPH = 500
 
 @dataclass(frozen=True)
 class Request:
-    """One entry of the configuration's ``targets``; ``exposures`` is None for all, ``mjd`` None to look it up."""
+    """One entry of the configuration's ``targets``.
+
+    ``exposures`` is None for all, ``mjd`` None to look it up; ``whole_plate`` tells that all fibers were asked for.
+    """
 
     plate: int
     mjd: int | None
@@ -18,11 +21,16 @@ class Request:
     bands: tuple
     exposures: tuple | None
     products: str
+    whole_plate: bool = False
 
 
 @dataclass(frozen=True)
 class Target:
-    """One spectrum: a fiber in one camera exposure. ``expidx`` counts the coadd's science exposures from 0."""
+    """One spectrum: a fiber in one camera exposure.
+
+    ``expidx`` counts the coadd's science exposures from 0; ``whole_plate`` tells that the fiber is one of all, so that
+    it has no figure of its own.
+    """
 
     plate: int
     mjd: int
@@ -32,6 +40,7 @@ class Target:
     expidx: int
     expnum: int
     products: str
+    whole_plate: bool = False
 
     @property
     def name(self):
@@ -98,7 +107,15 @@ def parse_requests(targets):
         where = f"targets[{index}]"
         fibers = parse_fibers(target["fibers"], f"{where}.fibers")
         exposures = None if target["exposures"] == "all" else tuple(target["exposures"])
-        request = Request(target["plate"], target["mjd"], fibers, tuple(target["bands"]), exposures, target["products"])
+        request = Request(
+            plate=target["plate"],
+            mjd=target["mjd"],
+            fibers=fibers,
+            bands=tuple(target["bands"]),
+            exposures=exposures,
+            products=target["products"],
+            whole_plate=target["fibers"] == "all",
+        )
         requests.append(request)
         for fiber in fibers:
             for band in request.bands:
@@ -221,7 +238,9 @@ def _spectra(request, mjd, fiber, exposures):
                 )
             expnum = sequence[expidx]
             if expnum in available:
-                yield Target(request.plate, mjd, fiber, band, camera, expidx, expnum, request.products)
+                yield Target(
+                    request.plate, mjd, fiber, band, camera, expidx, expnum, request.products, request.whole_plate
+                )
             elif request.exposures is not None:
                 raise UserError(
                     f"{where}: camera {camera} took no part in exposure {expidx} (#{expnum}); "

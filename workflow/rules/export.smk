@@ -11,10 +11,10 @@ rule write_calib:
         "results/logs/write_calib/{plate_mjd}/{exposure}.log",
     benchmark:
         "results/benchmarks/write_calib/{plate_mjd}/{exposure}.tsv"
-    resources:
-        mem_mb=1500,
     conda:
         ENVIRONMENT
+    resources:
+        mem_mb=1500,
     params:
         code=code("write_calib.py"),
         noise_law=RELEASE["noise_law"],

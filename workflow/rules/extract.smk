@@ -30,10 +30,10 @@ rule find_thrucorr:
         "results/logs/find_thrucorr/{plate_mjd}/{exposure}.log",
     benchmark:
         "results/benchmarks/find_thrucorr/{plate_mjd}/{exposure}.tsv"
-    resources:
-        downloads=1,
     conda:
         ENVIRONMENT
+    resources:
+        downloads=1,
     params:
         code=code("find_thrucorr.py"),
         path=get_thrucorr_path,
@@ -52,10 +52,10 @@ rule extract_frame:
         "results/logs/extract_frame/{plate_mjd}/{exposure}.log",
     benchmark:
         "results/benchmarks/extract_frame/{plate_mjd}/{exposure}.tsv"
-    resources:
-        mem_mb=1500,
     conda:
         ENVIRONMENT
+    resources:
+        mem_mb=1500,
     params:
         code=code("extract_frame.py"),
         names=lambda wildcards: [*get_frame_paths(wildcards), get_thrucorr_path(wildcards)],

@@ -21,18 +21,37 @@ def read_figures(targets, panels, noise, budgets):
         if target.products == "frames":
             paths["Error budget"] = next(budgets)
         paths["Noise"] = noise_path
-        figures.append({words: Path(path).read_bytes() for words, path in paths.items()})
+        figures.append({f"{words} of {target.name}": Path(path).read_bytes() for words, path in paths.items()})
     return figures
 
 
+def read_plates(overviews, residuals, ratios, outliers):
+    """Figures and tables of whole plates, if there are any."""
+    if not overviews:
+        return {}
+    exposures = [path for pair in zip(residuals, ratios, strict=True) for path in pair]
+    return {
+        "overviews": {Path(path).stem: Path(path).read_bytes() for path in overviews},
+        "exposures": {Path(path).stem: Path(path).read_bytes() for path in exposures},
+        "outliers": stack(outliers),
+    }
+
+
+def stack(paths):
+    """Tables of the same columns as one; None for none."""
+    tables = [Table.read(path, format="ascii.ecsv") for path in paths]
+    return vstack(tables, metadata_conflicts="silent") if tables else None
+
+
 def main(files, run, targets, output):
-    budgets = [Table.read(path, format="ascii.ecsv") for path in files.budget_tables]
+    listed = [target for target in targets if not target.whole_plate]
     html = render(
         run=run,
         targets=targets,
         summary=Table.read(files.summary, format="ascii.ecsv"),
-        budget=vstack(budgets, metadata_conflicts="silent") if budgets else None,
-        figures=read_figures(targets, files.panels, files.noise, files.budgets),
+        budget=stack(files.budget_tables),
+        figures=read_figures(listed, files.panels, files.noise, files.budgets),
+        plates=read_plates(files.overviews, files.residuals, files.ratios, files.outliers),
         headers=[CameraExposure.read(path).header for path in files.exposures],
         versions=library_versions(),
     )

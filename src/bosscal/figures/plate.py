@@ -96,6 +96,8 @@ def _image(panel, exposure, reldiff, group, limits, label):
     low, high = limits
     row, fiber = exposure.row, exposure.fiber
     values = np.maximum(_largest(reldiff, group), low)  # 0 has no logarithm
+    # Steps of 0.1 dex can be read off the bar, and halve the size of the file.
+    colors = colormaps["viridis"].resampled(round(10 * math.log10(high / low))).with_extremes(bad=NO_DATA)
     right = row[0] + group * values.shape[1]
     image = panel.imshow(
         values,
@@ -103,7 +105,7 @@ def _image(panel, exposure, reldiff, group, limits, label):
         aspect="auto",
         interpolation="nearest",
         extent=(row[0] - 0.5, right - 0.5, fiber[0] - 0.5, fiber[-1] + 0.5),
-        cmap=colormaps["viridis"].resampled(30).with_extremes(bad=NO_DATA),
+        cmap=colors,
         norm=LogNorm(low, high),
     )
     panel.set_ylabel(FIBER_LABEL)

@@ -1,16 +1,19 @@
 """The report: one HTML page that holds everything it shows."""
 
 import base64
+import io
 from pathlib import Path
 
 import jinja2
 import numpy as np
 import yaml
+from PIL import Image
 
 from bosscal.budget import APPROXIMATIONS
 from bosscal.variance import LABELS, SKY_SUFFIX
 
 FOLDER = Path(__file__).parent
+PREVIEW_WIDTH = 900  # pixels of a whole plate's figures, of which there are many; the files themselves are larger
 
 # the page's tables: name of a column of the summary, heading, format
 CALIBRATION = (
@@ -120,7 +123,20 @@ def _origin(budget, published):
     )
 
 
-def render(run, targets, summary, budget, figures, headers, versions):
+def _embedded(png):
+    return base64.b64encode(png).decode("ascii")
+
+
+def _preview(png):
+    """A PNG made smaller, with 256 colors."""
+    image = Image.open(io.BytesIO(png)).convert("RGB")
+    height = round(image.height * PREVIEW_WIDTH / image.width)
+    small = io.BytesIO()
+    image.resize((PREVIEW_WIDTH, height), Image.Resampling.LANCZOS).quantize(256).save(small, format="PNG")
+    return small.getvalue()
+
+
+def render(run, targets, summary, budget, figures, plates, headers, versions):
     """The page as HTML that refers to nothing outside itself.
 
     Parameters
@@ -134,7 +150,10 @@ def render(run, targets, summary, budget, figures, headers, versions):
     budget : astropy.table.Table or None
         Error budgets of the targets from frames (:func:`bosscal.budget.budget_table`).
     figures : list of dict
-        Of each target: PNG bytes by a few words on what the figure shows.
+        Of each target that is not one of a whole plate: PNG bytes by a few words on what the figure shows.
+    plates : dict
+        Of whole plates, empty if there is none: ``overviews``, ``exposures`` (dicts of PNG bytes by name) and
+        ``outliers`` (table of :func:`bosscal.outliers.find_outliers`).
     headers : list of Header
         Of every camera exposure that was read.
     versions : dict
@@ -146,6 +165,8 @@ def render(run, targets, summary, budget, figures, headers, versions):
     """
     published = yaml.safe_load((FOLDER / "tutorial.yaml").read_text(encoding="utf-8"))
     template = (FOLDER / "page.html.j2").read_text(encoding="utf-8")
+    single = [index for index, target in enumerate(targets) if not target.whole_plate]
+    listed = [targets[index] for index in single]
     rows = [
         {
             "target": target,
@@ -155,9 +176,9 @@ def render(run, targets, summary, budget, figures, headers, versions):
             "noise": [_cell(row, name, form) for name, _, form in NOISE],
             "best": "–" if np.ma.is_masked(row["noise_best"]) else _law(str(row["noise_best"])),
             "fit": [_fit(row, name, digits) for name, _, digits in FIT],
-            "images": {words: base64.b64encode(png).decode("ascii") for words, png in images.items()},
+            "images": {words: _embedded(png) for words, png in images.items()},
         }
-        for target, row, images in zip(targets, summary, figures, strict=True)
+        for target, row, images in zip(listed, summary[single], figures, strict=True)
     ]
     expected = f"{run['noise_law']}{SKY_SUFFIX}"
     environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True)
@@ -176,8 +197,16 @@ def render(run, targets, summary, budget, figures, headers, versions):
         ),
         budget=_budget_rows(budget) if budget is not None else [],
         origin=_origin(budget, published) if budget is not None else "",
-        published=_published_rows(targets, summary, published) if run["release"] == published["release"] else [],
+        whole_plates={
+            kind: {name: _embedded(_preview(png)) for name, png in plates[kind].items()}
+            for kind in ("overviews", "exposures")
+        }
+        if plates
+        else {},
+        outliers=plates["outliers"] if plates else [],
+        published=_published_rows(listed, summary[single], published) if run["release"] == published["release"] else [],
         source=published["source"],
+        spectra=len(targets),
         plates=len({target.plate_mjd for target in targets}),
         exposures=len(headers),
         inputs=sorted({tuple(item) for header in headers for item in header.inputs}),
