@@ -239,6 +239,57 @@ def test_same_inputs_give_the_same_bytes(default_run, tmp_path):
                 assert path.read_bytes() == other.read_bytes(), path.name
 
 
+def test_a_whole_plate_has_figures_of_exposures_instead_of_fibers(tmp_path):
+    """Protects `fibers: all`: the same rules, no figure per fiber, dead and unplugged fibers listed with the reason."""
+    workflow = Workflow(tmp_path)
+    config = {"release": "sim", "targets": [{"plate": 6641, "mjd": 56383, "fibers": "all", "bands": ["blue"]}]}
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump(config))
+    counts = workflow.executed()
+    assert "plot" not in counts
+    assert {rule: counts[rule] for rule in ("extract_frame", "plot_exposure", "plot_plate", "report")} == {
+        "extract_frame": 2, "plot_exposure": 2, "plot_plate": 1, "report": 1,
+    }  # fmt: skip
+    results = tmp_path / "results"
+    assert len(Table.read(results / "compare/summary.ecsv")) == 1000
+    names = sorted(path.name for path in (results / "figures").glob("*.png"))
+    exposures = [f"6641-56383-{camera}-00158842" for camera in ("b1", "b2")]
+    expected = [f"{exposure}-{kind}.png" for exposure in exposures for kind in ("ratios", "residuals")]
+    assert names == sorted([*expected, "6641-56383-overview.png"])
+    fibers = simulation.plug_fibers(fits.getheader(next(results.rglob("spFlat-b1-*.fits.gz")))["SIMSEED"])
+    outliers = Table.read(results / "outliers/6641-56383/b2-00158842.ecsv")
+    dark = np.flatnonzero(fibers.dark) + 1
+    assert sorted(outliers["fiber"]) == sorted(dark[dark > 500])
+    assert set(outliers["reason"]) == {"dead", "unplugged"}
+    html = (results / "report/index.html").read_text(encoding="utf-8")
+    assert all(f"fiber {fiber} (" in html for fiber in outliers["fiber"])
+
+
+def test_releases_with_a_position_correction_find_it_or_do_without(tmp_path, default_run):
+    """Protects releases after DR12: an spXYthrucorr file is used where the server has one, and is 1 where not."""
+    server = tmp_path / "server"
+    redux = server / "sas/dr14/eboss/spectro/redux/v5_10_0"
+    shutil.copytree(default_run.results / "simulated" / PLATE_FOLDER, redux / "6641")
+    shutil.copytree(default_run.results / "simulated" / PLATE_FOLDER.replace("6641", "spectra"), redux / "spectra")
+    correction = fits.PrimaryHDU(np.ones((500, 4128), dtype=np.float32))
+    correction.writeto(redux / "6641/spXYthrucorr-r1-00158842.fits.gz")
+    run = tmp_path / "run"
+    run.mkdir()
+    config = {
+        "release": "dr14", "data": {"url": server.as_uri()},
+        "targets": [{"plate": 6641, "mjd": 56383, "fibers": [1]}],
+    }  # fmt: skip
+    (run / "config.yaml").write_text(yaml.safe_dump(config))
+    workflow = Workflow(run)
+    assert workflow.executed()["find_thrucorr"] == 2
+    for camera, number in (("b1", 6), ("r1", 7)):
+        exposure = CameraExposure.read(run / f"results/extract_frame/6641-56383/{camera}-00158842.npz")
+        assert len(exposure.header.inputs) == number
+        assert (exposure.thrucorr is None) == (number == 6)
+    summary = Table.read(run / "results/compare/summary.ecsv")
+    assert summary["pipeline_max_reldiff"].max() < 1e-6
+    assert set(summary["noise_law"]) == {"readnoise_weighted"}
+
+
 # --- Reruns: what is done to the folder, and exactly the rules that must run. -------------------------------------
 
 

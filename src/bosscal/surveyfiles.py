@@ -191,6 +191,8 @@ def read_spec(path, name, plate, mjd, fiber, camera, expnum):
         if hdu is None:
             raise UserError(f"{path}: no HDU {wanted}-…: a spec-lite file, or not an exposure of this target")
         header = _header(hdu.header, path, plate, mjd, "spec", _inputs([path], [name]))
+        if header.xsigma is None:  # the only profile width that a spec file has
+            raise UserError(f"{path}: header keyword missing: XSIGMA")
         target = hdus[2].data
         table = hdu.data
         objtype = _text(target["OBJTYPE"]) if "OBJTYPE" in target.dtype.names else np.array([""])

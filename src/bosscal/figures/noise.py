@@ -59,31 +59,37 @@ def noise_panels(exposure, reconstruction, law, title):
     ratio, ranking = figure.subplots(1, 2, width_ratios=[1.5, 1])
     for axes in (ratio, ranking):
         axes.grid(visible=False)
-    if used.any():
-        dots = measured[0][used] / predictions[expected][0][used]
-        ratio.plot(
-            wave, dots, color=GREY, alpha=0.5, linestyle="none", marker=".", markersize=1.5, markeredgewidth=0,
-            rasterized=True,
-        )  # fmt: skip
-    for name in ("tutorial", "optimal", "optimal_sky", "readnoise_weighted_sky", "bundle_sky"):
-        if len(wave) < RUNNING:
-            break
-        position, median = running_median(measured[0][used] / predictions[name][0][used], RUNNING)
-        base = name.removesuffix(SKY_SUFFIX)
-        ratio.plot(
-            np.interp(position, np.arange(len(wave)), wave), median, color=COLORS[base], label=_label(name),
-            linestyle="-" if name.endswith(SKY_SUFFIX) else "--", linewidth=1.6 if name == expected else 0.9,
-        )  # fmt: skip
+    if len(wave) < RUNNING:
+        ratio.text(0.5, 0.5, "too few pixels with data", transform=ratio.transAxes, ha="center", color=GREY)
+    else:
+        _draw_ratios(
+            ratio, wave, measured[0][used], {name: array[0][used] for name, array in predictions.items()}, expected
+        )
     ratio.axhline(1, color=BLACK, linewidth=0.6)
     ratio.set_ylim(*RATIO_RANGE)
     ratio.set_xlabel(WAVELENGTH_LABEL)
     ratio.set_ylabel("Measured / predicted variance of electrons")
-    ratio.legend(loc="upper center", ncol=2, fontsize=6)
     _rank(ranking, measured, predictions, valid, expected)
     figure.suptitle(title, fontsize=8.5, x=0.01, ha="left")
     if exposure.header.simulated:
         mark_simulated(figure)
     return figure
+
+
+def _draw_ratios(axes, wave, measured, predictions, expected):
+    """Running medians of the ratio for the laws that matter, over the pixels of the expected one."""
+    axes.plot(
+        wave, measured / predictions[expected], color=GREY, alpha=0.5, linestyle="none", marker=".", markersize=1.5,
+        markeredgewidth=0, rasterized=True,
+    )  # fmt: skip
+    for name in ("tutorial", "optimal", "optimal_sky", "readnoise_weighted_sky", "bundle_sky"):
+        position, median = running_median(measured / predictions[name], RUNNING)
+        axes.plot(
+            np.interp(position, np.arange(len(wave)), wave), median, color=COLORS[name.removesuffix(SKY_SUFFIX)],
+            label=_label(name), linestyle="-" if name.endswith(SKY_SUFFIX) else "--",
+            linewidth=1.6 if name == expected else 0.9,
+        )  # fmt: skip
+    axes.legend(loc="upper center", ncol=2, fontsize=6)
 
 
 def _label(name):
