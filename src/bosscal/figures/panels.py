@@ -101,6 +101,12 @@ def _lit_range(rows):
     return ends.min(), ends.max()
 
 
+def _say_if_empty(panel, shown):
+    """Say in a panel of dots that there is none."""
+    if not shown.any():
+        panel.text(0.5, 0.5, "no pixel with data", transform=panel.transAxes, ha="center", va="center", color=GREY)
+
+
 def _missing(panel, what):
     """Say in an empty panel why it is empty."""
     panel.text(
@@ -116,6 +122,7 @@ def _flux(panel, rows):
     if rows["var_pred"] is not None:
         panel.plot(rows["wave"], _where(rows["var_pred"], good & rows["egood"]), color=BLUE, label="from eflux", **DOTS)
     panel.set_ylim(0, _top(observed, 99, good))
+    _say_if_empty(panel, good)
     panel.set_ylabel(f"Flux [{FLUX_UNIT}]\nand its variance [flux²]")
     legend_above(panel)
 
@@ -127,6 +134,7 @@ def _electrons(panel, rows):
     panel.plot(rows["wave"], _where(rows["evar_pred"], good), color=BLUE, label="predicted", **DOTS)
     panel.plot(rows["wave"], rows["readnoise"], color=GREEN, label="read noise")
     panel.set_ylim(0, _top(rows["evar"], 99))
+    _say_if_empty(panel, good)
     panel.set_ylabel("Detected electrons [e⁻]\nand their variance [(e⁻)²]")
     legend_above(panel)
 
@@ -169,6 +177,7 @@ def _excess(panel, rows):
     panel.plot(rows["wave"], _where(excess_rms, shown), color=BLACK, label="(variance − electrons)$^{1/2}$", **DOTS)
     panel.plot(rows["wave"], rows["readnoise"], color=RED, label="predicted read noise")
     panel.set_ylim(0, _top(excess_rms, 95, shown))
+    _say_if_empty(panel, shown)
     panel.set_ylabel("Excess rms over shot noise [e⁻]")
     legend_above(panel)
 
@@ -180,6 +189,7 @@ def _variances(panel, rows):
     panel.plot([0, limit], [0, limit], color=ORANGE, linestyle="--", label="equal")
     panel.set_xlim(0, limit)
     panel.set_ylim(0, limit)
+    _say_if_empty(panel, good)
     panel.set_xlabel("Predicted electron variance [(e⁻)²]")
     panel.set_ylabel("Actual electron variance [(e⁻)²]")
     legend_above(panel)
