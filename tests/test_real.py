@@ -124,14 +124,25 @@ def test_a_spec_container_equals_its_file(real_data, dr12):
     assert exposure.header.readnoise == pytest.approx([2.86, 2.9, 2.8, 2.8], rel=0.1)
 
 
-def test_two_phase_jump_is_where_the_rows_say(real_data):
-    """Protects the CCD rows of a red spec file: `calib` per electron drops by 1/(1 + 1/6) in rows 2063 and 2064."""
-    path = real_data / "sas/dr12/boss/spectro/redux/v5_7_0/spectra/4961/spec-4961-55719-0378.fits"
-    exposure = read_spec(path, "", 4961, 55719, 378, "r1", 131838)
-    calib = exposure.calib[0].astype(float)
-    first = 2063 - exposure.row[0]
-    around = [calib[first - 1], calib[first + 2]]
-    np.testing.assert_allclose(calib[first : first + 2] / np.mean(around), 1 / (1 + 1 / 6), atol=0.01)
+@pytest.mark.parametrize(("release", "depth", "beyond"), [("dr12", 0.006, 0.012), ("dr14", 0.025, 0.025)])
+def test_two_phase_jump_is_where_and_as_deep_as_predicted(real_data, release, depth, beyond):
+    """Protects bin sizes and CCD rows against real data: `calib` per electron drops by 1/(1 + 1/6) in rows 2063 and
+    2064 of two-phase red exposures, and nowhere else near (median over spectra; flats and standards blur each)."""
+    dips = []
+    offset = np.arange(-6, 8)
+    beside = (offset < 0) | (offset > 1)
+    for path in sorted(real_data.glob(f"sas/{release}/*/spectro/redux/*/spectra/[0-9]*/spec-*.fits")):
+        plate, mjd, fiber = map(int, path.stem.split("-")[1:])
+        cameras = read_exposures(path)
+        for camera in cameras.keys() & {"r1", "r2"} if plate != 3586 else ():  # that plate was read in one phase
+            expnum = min(cameras[camera])
+            exposure = read_spec(path, "", plate, mjd, fiber, camera, expnum)
+            calib = exposure.calib[0][offset + 2063 - exposure.row[0]].astype(float)
+            dips.append(calib / np.polyval(np.polyfit(offset[beside], calib[beside], 2), offset))
+    assert len(dips) >= 9
+    dip = np.median(dips, axis=0)
+    np.testing.assert_allclose(dip[~beside], 1 / (1 + 1 / 6), atol=depth)
+    np.testing.assert_allclose(dip[beside], 1, atol=beyond)
 
 
 def test_real_platelist_tells_the_night(real_data):

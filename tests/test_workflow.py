@@ -21,7 +21,10 @@ from astropy.table import Table
 from conftest import REPOSITORY, Workflow
 
 from bosscal import simulation
-from bosscal.exposure import CameraExposure
+from bosscal.exposure import CameraExposure, select
+from bosscal.figures.noise import noise_panels
+from bosscal.figures.panels import six_panels
+from bosscal.figures.style import style
 from bosscal.files import Arrays
 
 
@@ -212,6 +215,31 @@ def test_report_stands_alone_and_says_simulated(default_run):
     for name in ("numpy", "snakemake", "spFrame-b1-00158842.fits.gz"):
         assert name in html
     assert str(default_run.folder) not in html
+
+
+@pytest.mark.parametrize("fiber", [1, "dead"])
+def test_figures_have_units_and_say_simulated(default_run, fiber):
+    """Protects figures that leave the report: every axis has a unit or is a ratio, the data are called simulated, and
+    a fiber without data is drawn as such."""
+    table = Table.read(default_run.results / "compare/6641-56383/r1-00158842.ecsv")
+    fiber = int(table["fiber"][table["npix"] == 0][0]) if fiber == "dead" else fiber
+    exposure, reconstruction = select(
+        fiber,
+        CameraExposure.read(default_run.results / "extract_frame/6641-56383/r1-00158842.npz"),
+        Arrays(default_run.results / "calibrate/6641-56383/r1-00158842.npz"),
+    )
+    with style():
+        panels = six_panels(exposure, reconstruction, "title")
+        noise = noise_panels(exposure, reconstruction, "optimal", "title")
+        for figure in (panels, noise):
+            figure.draw_without_rendering()
+            assert "SIMULATED DATA" in [text.get_text() for text in figure.texts]
+    with_unit = re.compile(r"\[.+\]|correction|predicted variance|robust scatter", re.DOTALL)
+    for axes in (*panels.axes, *noise.axes):
+        assert with_unit.search(axes.get_xlabel()), axes.get_xlabel()
+        assert not axes.get_ylabel() or with_unit.search(axes.get_ylabel()), axes.get_ylabel()
+    says_empty = any("no pixel with data" in text.get_text() for text in panels.axes[0].texts)
+    assert says_empty == (fiber != 1)
 
 
 def test_containers_read_back_whole(default_run):
