@@ -289,8 +289,9 @@ def sky_statistics(loglam, residual, variance, valid, mean_chi2=None):
     valid : 2D[nsky, nrow]
         True where a pixel may be used.
     mean_chi2 : float, optional
-        SKYCHI2 of the header. It is the pipeline's own mean, free of our sampling error: where the two agree within
-        that error, chi² - 1 is scaled to it. A header mean that a few wavelengths dominate does not agree.
+        SKYCHI2 of the header: the pipeline's own mean, free of our sampling error. Where the two agree within that
+        error, and within what the pipeline's missing division by the Gaussian's quantile makes, chi² - 1 is scaled
+        to it. A header mean that a few wavelengths dominate does not agree.
 
     Returns
     -------
@@ -318,7 +319,10 @@ def sky_statistics(loglam, residual, variance, valid, mean_chi2=None):
     chi2 = np.maximum(_smooth(np.quantile(ratio, 2 / 3, axis=1) / GAUSSIAN_CHI2), 1)
     mean = chi2.mean()
     sampling_error = QUANTILE_ERROR * mean / math.sqrt(ratio.size)
-    if mean_chi2 is not None and mean > 1 and mean_chi2 > 1 and abs(mean_chi2 - mean) < 4 * sampling_error:
+    agrees = mean_chi2 is not None and (
+        GAUSSIAN_CHI2 * mean - 4 * sampling_error < mean_chi2 < mean + 4 * sampling_error
+    )
+    if agrees and mean > 1 and mean_chi2 > 1:
         chi2 = 1 + (chi2 - 1) * (mean_chi2 - 1) / (mean - 1)
     return SkyStatistics(
         chi2_loglam=binned(loglam, SKY_BIN_ROWS).mean(axis=1),

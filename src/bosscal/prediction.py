@@ -19,7 +19,7 @@ def predict(exposure, mask_allow, law):
     mask_allow : int
         SPPIXMASK bits to treat as harmless.
     law : str
-        Noise law that the release's extraction follows, a name of :data:`bosscal.variance.LABELS`.
+        Noise law that the release's extraction follows, a name of :data:`bosscal.noise.LAWS`.
 
     Returns
     -------

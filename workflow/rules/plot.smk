@@ -2,7 +2,7 @@
 
 
 def get_target(wildcards):
-    return next(target for target in get_targets() if target.name == wildcards.target)
+    return get_targets_by_name()[wildcards.target]
 
 
 def get_extracted(wildcards):

@@ -89,6 +89,11 @@ def get_targets():
         return targets.resolve(REQUESTS, get_mjds(), exposures)
 
 
+@cache
+def get_targets_by_name():
+    return {target.name: target for target in get_targets()}
+
+
 def get_units():
     """(plate_mjd, unit) of the intermediate files that the targets are in, each once."""
     return list(dict.fromkeys((target.plate_mjd, target.unit) for target in get_targets()))

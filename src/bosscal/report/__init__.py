@@ -13,7 +13,8 @@ from bosscal.budget import APPROXIMATIONS
 from bosscal.variance import LABELS, SKY_SUFFIX
 
 FOLDER = Path(__file__).parent
-PREVIEW_WIDTH = 900  # pixels of a whole plate's figures, of which there are many; the files themselves are larger
+MANY = 40  # spectra, beyond which their figures are embedded as previews: a page of 100 would have 100 MB
+PREVIEW_WIDTH = 900  # pixels of a preview; the files themselves are larger
 
 # the page's tables: name of a column of the summary, heading, format
 CALIBRATION = (
@@ -167,6 +168,7 @@ def render(run, targets, summary, budget, figures, plates, headers, versions):
     template = (FOLDER / "page.html.j2").read_text(encoding="utf-8")
     single = [index for index, target in enumerate(targets) if not target.whole_plate]
     listed = [targets[index] for index in single]
+    many = len(listed) > MANY
     rows = [
         {
             "target": target,
@@ -176,7 +178,7 @@ def render(run, targets, summary, budget, figures, plates, headers, versions):
             "noise": [_cell(row, name, form) for name, _, form in NOISE],
             "best": "–" if np.ma.is_masked(row["noise_best"]) else _law(str(row["noise_best"])),
             "fit": [_fit(row, name, digits) for name, _, digits in FIT],
-            "images": {words: _embedded(png) for words, png in images.items()},
+            "images": {words: _embedded(_preview(png) if many else png) for words, png in images.items()},
         }
         for target, row, images in zip(listed, summary[single], figures, strict=True)
     ]
