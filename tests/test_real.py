@@ -1,41 +1,17 @@
 """The workflow on real SDSS spec files, through file:// and HTTP."""
 
-import threading
-from contextlib import contextmanager
-from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
-
 import numpy as np
 import pytest
 import yaml
 from astropy.io import fits
 from astropy.table import Table
-from conftest import Workflow
+from conftest import Workflow, serving
 
 from bosscal.exposure import CameraExposure
 from bosscal.surveyfiles import read_exposures, read_platelist, read_spec
 from bosscal.targets import find_mjd
 
 STANDARDS_OF_6118 = [48, 132, 142, 212, 306, 324, 418, 434, 478, 590, 600, 649, 674, 948, 956]
-
-
-class QuietHandler(SimpleHTTPRequestHandler):
-    def log_message(self, *arguments):
-        pass
-
-
-@contextmanager
-def serving(folder):
-    """The folder as a server on loopback."""
-    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(QuietHandler, directory=folder))
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}"
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
 
 
 def run(folder, **config):

@@ -18,7 +18,7 @@ import pytest
 import yaml
 from astropy.io import fits
 from astropy.table import Table
-from conftest import REPOSITORY, Workflow
+from conftest import REPOSITORY, Workflow, serving
 
 from bosscal import simulation
 from bosscal.exposure import CameraExposure, select
@@ -293,7 +293,8 @@ def test_a_whole_plate_has_figures_of_exposures_instead_of_fibers(tmp_path):
 
 
 def test_releases_with_a_position_correction_find_it_or_do_without(tmp_path, default_run):
-    """Protects releases after DR12: an spXYthrucorr file is used where the server has one, and is 1 where not."""
+    """Protects releases after DR12, and frames over HTTP: an spXYthrucorr file is used where the server has one, and is
+    1 where not."""
     server = tmp_path / "server"
     redux = server / "sas/dr14/eboss/spectro/redux/v5_10_0"
     shutil.copytree(default_run.results / "simulated" / PLATE_FOLDER, redux / "6641")
@@ -302,13 +303,13 @@ def test_releases_with_a_position_correction_find_it_or_do_without(tmp_path, def
     correction.writeto(redux / "6641/spXYthrucorr-r1-00158842.fits.gz")
     run = tmp_path / "run"
     run.mkdir()
-    config = {
-        "release": "dr14", "data": {"url": server.as_uri()},
-        "targets": [{"plate": 6641, "mjd": 56383, "fibers": [1]}],
-    }  # fmt: skip
-    (run / "config.yaml").write_text(yaml.safe_dump(config))
     workflow = Workflow(run)
-    assert workflow.executed()["find_thrucorr"] == 2
+    with serving(server) as url:
+        config = {"release": "dr14", "data": {"url": url}, "targets": [{"plate": 6641, "mjd": 56383, "fibers": [1]}]}
+        (run / "config.yaml").write_text(yaml.safe_dump(config))
+        counts = workflow.executed()
+    assert counts["find_thrucorr"] == 2
+    assert counts["download"] == 12
     for camera, number in (("b1", 6), ("r1", 7)):
         exposure = CameraExposure.read(run / f"results/extract_frame/6641-56383/{camera}-00158842.npz")
         assert len(exposure.header.inputs) == number
