@@ -9,6 +9,7 @@ One thing is not kept: the notebook looks up the flux distortion of fiber f in r
 import numpy as np
 
 from bosscal.noise import quadrant, tutorial_readnoise, tutorial_variance
+from bosscal.pipeline import interpolate_rows
 
 
 def good_pixels(mask, ivar, allowed_bits=0):
@@ -126,10 +127,6 @@ def _distort(wave, distort, grid):
     grid : (crval1, crpix1, cd1_1)
     """
     crval1, crpix1, cd1_1 = grid
-    wave_coadd = 10 ** (crval1 + (np.arange(distort.shape[1]) - crpix1) * cd1_1)
-    # All fibers share the coadd grid, so the brackets and weights need one search over all pixels.
-    right = np.clip(np.searchsorted(wave_coadd, wave), 1, distort.shape[1] - 1)
-    low, high = wave_coadd[right - 1], wave_coadd[right]
-    fraction = np.clip((wave - low) / (high - low), 0, 1)
-    left_value = np.take_along_axis(distort, right - 1, axis=1).astype(np.float64)
-    return left_value + fraction * (np.take_along_axis(distort, right, axis=1) - left_value)
+    point = np.arange(distort.shape[1])
+    wave_coadd = 10 ** (crval1 + (point - crpix1) * cd1_1)
+    return interpolate_rows(np.interp(wave, wave_coadd, point), distort.astype(np.float64))
