@@ -134,7 +134,7 @@ def read_frames(paths, names, plate, mjd):
         arrays |= trace_set_arrays("wave", TraceSet.from_table(hdus[3].data, f"{frame_path} HDU 3"))
     with _opened(cframe_path) as hdus:
         exposure = hdus[0].header.get("EXPOSURE")
-        if exposure != header.expnum:
+        if exposure not in (None, header.expnum):
             raise UserError(f"{cframe_path}: exposure {exposure}, but {frame_path} is of {header.expnum}")
         for index, name in ((0, "flux"), (1, "ivar"), (2, "mask"), (3, "loglam"), (6, "sky")):
             arrays[name] = _image(hdus, index, cframe_path, nrow)
