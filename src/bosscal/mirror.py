@@ -17,7 +17,7 @@ def finder(sas_path, run2d):
 
 
 def frame_paths(finder, plate, mjd, camera, expnum, flatnum):
-    """Server paths of one camera exposure's files, in the order of :data:`bosscal.surveyfiles.FRAME_FILES`."""
+    """Server paths of one camera exposure's files, in the order of :func:`bosscal.surveyfiles.read_frames`."""
     exposure, flat = f"{camera}-{expnum:08d}", f"{camera}-{flatnum:08d}"
     names = (
         f"spFrame-{exposure}.fits.gz",

@@ -13,9 +13,6 @@ from bosscal.files import sha1sum
 from bosscal.specrows import spec_rows
 from bosscal.tracesets import TraceSet
 
-# The files of one camera exposure, in the order in which :func:`read_frames` wants them.
-FRAME_FILES = ("spFrame", "spCFrame", "spFlat", "spFluxcalib", "spFluxcorr", "spFluxdistort")
-
 
 @contextmanager
 def _opened(path):
@@ -104,7 +101,7 @@ def read_frames(paths, names, plate, mjd):
     Parameters
     ----------
     paths : sequence of path
-        The files of :data:`FRAME_FILES`, in that order, and the spXYthrucorr file where there is one.
+        spFrame, spCFrame, spFlat, spFluxcalib, spFluxcorr and spFluxdistort, and spXYthrucorr where there is one.
     names : sequence of str
         What to call them in the provenance: their paths on the server.
     plate, mjd : int

@@ -10,8 +10,8 @@ from matplotlib.figure import Figure
 from bosscal.files import replacing
 
 # Okabe & Ito's palette, which readers with any colour vision can tell apart (https://jfly.uni-koeln.de/color/).
-BLACK, ORANGE, SKY, GREEN, YELLOW, BLUE, RED, PINK = (
-    "#000000", "#E69F00", "#56B4E9", "#009E73", "#F0E442", "#0072B2", "#D55E00", "#CC79A7",
+BLACK, ORANGE, SKY, GREEN, BLUE, RED, PINK = (
+    "#000000", "#E69F00", "#56B4E9", "#009E73", "#0072B2", "#D55E00", "#CC79A7",
 )  # fmt: skip
 GREY = "#777777"
 
