@@ -132,6 +132,15 @@ def test_night_found_later_can_reveal_a_duplicate():
         resolve(requests, {6641: 56383}, dict.fromkeys(sources, EXPOSURES))
 
 
+def test_a_fiber_beside_its_whole_plate_has_figures_of_its_own():
+    """Protects a configuration that asks for a whole plate and for the figures of some of its fibers."""
+    requests = parse_requests([entry(fibers="all"), entry(fibers=[12])])
+    sources = set(exposure_sources(requests, {}).values())
+    found = resolve(requests, {}, {source: {"b1": {10: 7}, "b2": {10: 7}} for source in sources})
+    assert len(found) == 1000
+    assert [target.fiber for target in found if not target.whole_plate] == [12]
+
+
 def test_exposures_survive_json():
     """Protects the numbers from becoming text on their way through a file."""
     exposures = {("frames", 6641, 56383, 1): EXPOSURES}

@@ -119,7 +119,8 @@ def parse_requests(targets):
         requests.append(request)
         for fiber in fibers:
             for band in request.bands:
-                key = (request.plate, request.mjd, fiber, band)
+                # A fiber may be listed beside the whole plate that it is on: then it has figures of its own.
+                key = (request.plate, request.mjd, fiber, band, request.whole_plate)
                 wanted = set(exposures) if exposures is not None else None
                 for earlier, earlier_wanted in seen.get(key, []):
                     if wanted is None or earlier_wanted is None or wanted & earlier_wanted:
@@ -216,9 +217,11 @@ def resolve(requests, mjds, exposures):
             for target in _spectra(
                 request, mjd, fiber, exposures[sources[request.products, request.plate, mjd, fiber]]
             ):
-                if target.name in found:
+                earlier = found.get(target.name)
+                if earlier is not None and earlier.whole_plate == target.whole_plate:
                     raise UserError(f"targets: {target.name} (plate-mjd-fiber-camera-exposure) is listed twice")
-                found[target.name] = target
+                if earlier is None or earlier.whole_plate:
+                    found[target.name] = target
     return list(found.values())
 
 
