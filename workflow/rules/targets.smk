@@ -6,7 +6,7 @@ from functools import cache
 
 
 def name_of(question):
-    return hashlib.sha256(repr((MIRROR, question)).encode()).hexdigest()[:12]
+    return hashlib.sha256(repr((config["release"], MIRROR, question)).encode()).hexdigest()[:12]
 
 
 PLATES_WITHOUT_MJD = sorted({request.plate for request in REQUESTS if request.mjd is None})
