@@ -89,9 +89,8 @@ def test_clean_exposure_has_no_outliers(bits):
     exposure, flux = calibrated(clean_arrays())
     result = outliers.find_outliers(exposure, flux, clean_table(), bits)
     assert len(result) == 0
-    columns = ["plate", "mjd", "camera", "expnum", "fiber", "objtype", "reason", "value", "line"]
-    assert result.colnames == columns
-    assert all(result[name].description for name in columns)
+    assert result.colnames == list(outliers.COLUMNS)
+    assert all(result[name].description for name in result.colnames)
 
 
 def no_light(arrays, table, bits):

@@ -1,9 +1,9 @@
 """Fibers of a camera exposure that stand out, each with one reason and one line that says what and where."""
 
 import numpy as np
-from astropy.table import Column, Table
 
 from bosscal.pipeline import FLAT_THRESHOLD, inverse, inverse_distortion
+from bosscal.tables import build_table
 from bosscal.tutorial import good_pixels
 
 # --- Thresholds, set on 2026-11-22 -----------------------------------------------------------------------------------
@@ -38,6 +38,21 @@ _SKY_BLOCK = 128  # rows in which the darker pixels of the sky are sought
 
 # SPPIXMASK bits that describe the sky at a wavelength, not the fiber.
 _SKY_BITS = ("BRIGHTSKY", "BADSKYCHI", "REDMONSTER")
+
+
+# name: (unit, description)
+COLUMNS = {
+    "plate": ("", "plate number"),
+    "mjd": ("", "night of the observation (MJD)"),
+    "camera": ("", "camera: b1, b2, r1 or r2"),
+    "expnum": ("", "exposure number"),
+    "fiber": ("", "fiber number, 1-1000"),
+    "objtype": ("", "OBJTYPE of the plug map"),
+    "reason": ("", "why the fiber stands out"),
+    "value": ("", "the number that decided; what it is depends on the reason"),
+    "line": ("", "what stands out, and where"),
+    "simulated": ("", "whether the data are simulated"),
+}
 
 
 def find_outliers(exposure, flux_predicted, table, bits, allowed_bits=0):
@@ -76,7 +91,7 @@ def find_outliers(exposure, flux_predicted, table, bits, allowed_bits=0):
     Returns
     -------
     astropy.table.Table
-        Columns plate, mjd, camera, expnum, fiber, objtype, reason, value, line, in the order of the fibers.
+        The columns of :data:`COLUMNS`, in the order of the fibers.
     """
     allowed_bits |= sum(bits[name] for name in _SKY_BITS)
     checks = (
@@ -99,21 +114,18 @@ def _table(exposure, found):
     header = exposure.header
     index = np.array(sorted(found), dtype=np.int64)
     reason, value, line = ([found[position][part] for position in index] for part in range(3))
-    columns = {
-        "plate": (np.full(len(index), header.plate), "plate number"),
-        "mjd": (np.full(len(index), header.mjd), "night of the observation (MJD)"),
-        "camera": (np.full(len(index), header.camera), "camera: b1, b2, r1 or r2"),
-        "expnum": (np.full(len(index), header.expnum), "exposure number"),
-        "fiber": (exposure.fiber[index], "fiber number, 1-1000"),
-        "objtype": (exposure.objtype[index], "OBJTYPE of the plug map"),
-        "reason": (np.array(reason, dtype=str), "why the fiber stands out"),
-        "value": (np.array(value, dtype=np.float64), "the number that decided; what it is depends on the reason"),
-        "line": (np.array(line, dtype=str), "what stands out, and where"),
+    number = len(index)
+    values = {
+        name: np.full(number, getattr(header, name)) for name in ("plate", "mjd", "camera", "expnum", "simulated")
     }
-    table = Table()
-    for name, (values, description) in columns.items():
-        table[name] = Column(values, description=description)
-    return table
+    values |= {
+        "fiber": exposure.fiber[index],
+        "objtype": exposure.objtype[index],
+        "reason": np.array(reason, dtype=str),
+        "value": np.array(value, dtype=np.float64),
+        "line": np.array(line, dtype=str),
+    }
+    return build_table(values, COLUMNS)
 
 
 # Every check yields (index of the fiber, value, line).
