@@ -62,11 +62,12 @@ def no_waiting(monkeypatch):
 
 
 def test_a_folder_is_linked_never_copied(tmp_path):
-    """Protects disks from second copies of a mirror."""
-    source = tmp_path / "server" / PATH.lstrip("/")
+    """Protects disks from second copies of a mirror, also where its path has blanks."""
+    server = tmp_path / "my server"
+    source = server / PATH.lstrip("/")
     source.parent.mkdir(parents=True)
     source.write_bytes(CONTENT)
-    fetch((tmp_path / "server").as_uri(), PATH, tmp_path / "mirror")
+    fetch(server.as_uri(), PATH, tmp_path / "mirror")
     link = tmp_path / "mirror" / PATH.lstrip("/")
     assert link.is_symlink()
     assert link.resolve() == source

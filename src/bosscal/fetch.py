@@ -2,6 +2,7 @@
 
 import warnings
 from pathlib import Path
+from urllib.parse import unquote
 
 from tenacity import retry, retry_if_exception, stop_after_attempt, wait_exponential
 
@@ -40,7 +41,7 @@ def fetch(url, remote_path, local_root):
         return
     local_path.parent.mkdir(parents=True, exist_ok=True)
     if url.startswith("file://"):
-        _link(Path(url.removeprefix("file://")) / remote_path.lstrip("/"), local_path)
+        _link(Path(unquote(url.removeprefix("file://"))) / remote_path.lstrip("/"), local_path)
     else:
         _download(url, remote_path, local_root, local_path)
 
