@@ -256,8 +256,9 @@ def test_containers_read_back_whole(default_run):
 
 
 def test_same_inputs_give_the_same_bytes(default_run, tmp_path):
-    """Protects reproducibility: another folder, one core, another locale and time zone, and the same bytes."""
-    again = Workflow(tmp_path)
+    """Protects reproducibility: another folder (with a blank), one core, another locale and time zone, the same bytes."""
+    again = Workflow(tmp_path / "another folder")
+    again.folder.mkdir()
     shutil.copy(REPOSITORY / "config.yaml", again.folder)
     again.run("--cores", "1", environment={"TZ": "Pacific/Auckland", "LC_ALL": "C", "PYTHONHASHSEED": "7"})
     for step in ("simulated", "extract_frame", "calibrate", "calib", "compare", "budget", "figures", "report"):
