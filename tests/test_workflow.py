@@ -256,7 +256,7 @@ def test_containers_read_back_whole(default_run):
 
 
 def test_same_inputs_give_the_same_bytes(default_run, tmp_path):
-    """Protects reproducibility: another folder (with a blank), one core, another locale and time zone, the same bytes."""
+    """Protects reproducibility: another folder (with a blank), one core, other locale and time zone, same bytes."""
     again = Workflow(tmp_path / "another folder")
     again.folder.mkdir()
     shutil.copy(REPOSITORY / "config.yaml", again.folder)
