@@ -19,7 +19,7 @@ import numpy as np
 
 from bosscal import pipeline
 from bosscal.statistics import reldiff, row_maximum, row_median
-from bosscal.tables import build_table
+from bosscal.tables import IDENTITY, build_table
 from bosscal.tracesets import bin_size
 from bosscal.tutorial import reconstruct
 
@@ -267,12 +267,12 @@ def effects(exposure, selected):
 
 # name: (unit, description)
 COLUMNS = {
-    "plate": ("", "plate number"),
-    "mjd": ("", "night of the observation (MJD)"),
-    "fiber": ("", "fiber number, 1-1000"),
-    "camera": ("", "camera: b1, b2, r1 or r2"),
-    "expnum": ("", "exposure number"),
-    "simulated": ("", "whether the data are simulated"),
+    "plate": IDENTITY["plate"],
+    "mjd": IDENTITY["mjd"],
+    "fiber": IDENTITY["fiber"],
+    "camera": IDENTITY["camera"],
+    "expnum": IDENTITY["expnum"],
+    "simulated": IDENTITY["simulated"],
     "approximation": ("", "what the notebook does differently; 'calibration' and 'variance' are all of it together"),
     "quantity": ("", "what it concerns: the calibration flux/eflux, or the variance of flux"),
     "max_reldiff": ("", "largest |a - b| / |a + b| of notebook and pipeline: half of the usual relative difference"),

@@ -7,7 +7,7 @@ from bosscal import noise_fit
 from bosscal.errors import UserError
 from bosscal.pipeline import APODIZED_ROWS
 from bosscal.statistics import reldiff, row_maximum, row_median, safe_ratio
-from bosscal.tables import build_table
+from bosscal.tables import IDENTITY, build_table
 from bosscal.variance import (
     LABELS,
     PREDICTIONS,
@@ -22,16 +22,16 @@ CALIB_UNIT = "1e-17 erg / (Angstrom cm2 s electron)"
 
 # name: (unit, description) of every column, in the order in which tables show them
 COLUMNS = {
-    "plate": ("", "plate number"),
-    "mjd": ("", "night of the observation (MJD)"),
-    "fiber": ("", "fiber number, 1-1000"),
+    "plate": IDENTITY["plate"],
+    "mjd": IDENTITY["mjd"],
+    "fiber": IDENTITY["fiber"],
     "band": ("", "blue or red"),
-    "camera": ("", "camera: b1, b2, r1 or r2"),
+    "camera": IDENTITY["camera"],
     "expidx": ("", "sequence number of the science exposure in the coadd, from 0"),
-    "expnum": ("", "exposure number"),
-    "objtype": ("", "OBJTYPE of the plug map"),
+    "expnum": IDENTITY["expnum"],
+    "objtype": IDENTITY["objtype"],
     "products": ("", "frames: from the per-plate files; spec: from a full spec file"),
-    "simulated": ("", "whether the data are simulated"),
+    "simulated": IDENTITY["simulated"],
     "rdnoise0": ("electron", "read noise per pixel of amplifier 0 (RDNOISE0)"),
     "rdnoise1": ("electron", "read noise per pixel of amplifier 1 (RDNOISE1)"),
     "rdnoise2": ("electron", "read noise per pixel of amplifier 2 (RDNOISE2)"),

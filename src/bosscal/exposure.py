@@ -1,5 +1,6 @@
 """The container of one camera exposure: all that the calibration needs of the survey's files, in one npz."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
 
 import numpy as np
@@ -160,6 +161,26 @@ def trace_set_arrays(kind, trace_set):
     return {f"{kind}_coeff": trace_set.coeff, f"{kind}_domain": np.array(domain)}
 
 
+class _OneFiber(Mapping):
+    """One fiber's rows of arrays, each taken when first asked for; arrays that are not by fiber stay whole."""
+
+    def __init__(self, arrays, index):
+        self._arrays, self._index, self._taken = arrays, index, {}
+
+    def __getitem__(self, name):
+        if name not in self._taken:
+            array = self._arrays[name]
+            by_fiber = name not in ARRAYS or ARRAYS[name][0][0] == "nfiber"
+            self._taken[name] = array[self._index] if by_fiber else array
+        return self._taken[name]
+
+    def __iter__(self):
+        return iter(self._arrays)
+
+    def __len__(self):
+        return len(self._arrays)
+
+
 def select(fiber, exposure, reconstruction):
     """One fiber of a camera exposure and of what was computed for it, with nfiber = 1.
 
@@ -171,7 +192,8 @@ def select(fiber, exposure, reconstruction):
 
     Returns
     -------
-    CameraExposure, dict of 2D[1, nrow]
+    CameraExposure, mapping of 2D[1, nrow]
+        Of files, only the arrays that are asked for are read.
 
     Raises
     ------
@@ -185,7 +207,4 @@ def select(fiber, exposure, reconstruction):
             f"plate {header.plate} mjd {header.mjd} {header.camera}-{header.expnum:08d}: "
             f"fiber {fiber} is not in the plug map"
         )
-    arrays = {
-        name: array[index] if ARRAYS[name][0][0] == "nfiber" else array for name, array in exposure.arrays.items()
-    }
-    return CameraExposure(exposure.header, arrays), {name: array[index] for name, array in reconstruction.items()}
+    return CameraExposure(exposure.header, _OneFiber(exposure.arrays, index)), _OneFiber(reconstruction, index)

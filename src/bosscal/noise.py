@@ -342,23 +342,16 @@ def _smooth(values):
 class Law:
     """A variance law that tables and figures iterate over.
 
-    ``variance(electrons, readnoise, sigma)`` is in ``unit`` per row; ``label`` names it, ``formula`` is
-    matplotlib mathtext without the dollar signs.
+    ``variance(electrons, readnoise, sigma)`` is in electrons² per row; ``label`` names it.
     """
 
     variance: Callable
     label: str
-    formula: str
-    unit: str = "electron2"
 
 
 LAWS = {
-    "tutorial": Law(tutorial_variance, "tutorial", r"N + \sqrt{4\pi}\,\sigma^2 r^2"),
-    "readnoise_limit": Law(readnoise_limit_variance, "read-noise limit", r"N + 2\sqrt{\pi}\,\sigma r^2"),
-    "optimal": Law(optimal_variance, "optimal", r"1 / \sum_x p^2 / (N p + r^2)"),
-    "readnoise_weighted": Law(
-        readnoise_weighted_variance,
-        "read-noise weighted",
-        r"N \sum p^3 / (\sum p^2)^2 + r^2 / \sum p^2",
-    ),
+    "tutorial": Law(tutorial_variance, "tutorial"),
+    "readnoise_limit": Law(readnoise_limit_variance, "read-noise limit"),
+    "optimal": Law(optimal_variance, "optimal"),
+    "readnoise_weighted": Law(readnoise_weighted_variance, "read-noise weighted"),
 }

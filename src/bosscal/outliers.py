@@ -3,7 +3,7 @@
 import numpy as np
 
 from bosscal.pipeline import FLAT_THRESHOLD, inverse, inverse_distortion
-from bosscal.tables import build_table
+from bosscal.tables import IDENTITY, build_table
 from bosscal.tutorial import good_pixels
 
 # --- Thresholds, set on 2026-11-22 -----------------------------------------------------------------------------------
@@ -42,16 +42,16 @@ _SKY_BITS = ("BRIGHTSKY", "BADSKYCHI", "REDMONSTER")
 
 # name: (unit, description)
 COLUMNS = {
-    "plate": ("", "plate number"),
-    "mjd": ("", "night of the observation (MJD)"),
-    "camera": ("", "camera: b1, b2, r1 or r2"),
-    "expnum": ("", "exposure number"),
-    "fiber": ("", "fiber number, 1-1000"),
-    "objtype": ("", "OBJTYPE of the plug map"),
+    "plate": IDENTITY["plate"],
+    "mjd": IDENTITY["mjd"],
+    "camera": IDENTITY["camera"],
+    "expnum": IDENTITY["expnum"],
+    "fiber": IDENTITY["fiber"],
+    "objtype": IDENTITY["objtype"],
     "reason": ("", "why the fiber stands out"),
     "value": ("", "the number that decided; what it is depends on the reason"),
     "line": ("", "what stands out, and where"),
-    "simulated": ("", "whether the data are simulated"),
+    "simulated": IDENTITY["simulated"],
 }
 
 

@@ -4,6 +4,17 @@ from astropy.table import MaskedColumn, Table
 
 from bosscal.files import replacing
 
+# name: (unit, description) of the columns that say what a row of any table is about
+IDENTITY = {
+    "plate": ("", "plate number"),
+    "mjd": ("", "night of the observation (MJD)"),
+    "fiber": ("", "fiber number, 1-1000"),
+    "camera": ("", "camera: b1, b2, r1 or r2"),
+    "expnum": ("", "exposure number"),
+    "objtype": ("", "OBJTYPE of the plug map"),
+    "simulated": ("", "whether the data are simulated"),
+}
+
 
 def build_table(values, columns):
     """A table of columns in the order of their definitions.

@@ -14,7 +14,7 @@ from bosscal.figures.style import (
     RED,
     SKY,
     WAVELENGTH_LABEL,
-    mark_simulated,
+    finish,
     new_figure,
 )
 
@@ -90,10 +90,7 @@ def budget_panels(exposure, reldiffs, fiber, title):
         panel.set_xlabel(WAVELENGTH_LABEL)
         panel.set_ylabel("Relative difference\n|a − b| / |a + b|")
         _legend(panel, columns)
-    figure.suptitle(title, fontsize=8.5, x=0.01, ha="left")
-    if exposure.header.simulated:
-        mark_simulated(figure)
-    return figure
+    return finish(figure, title, exposure.header.simulated)
 
 
 def _draw(panel, position, rows, quantity, enlarge=1):

@@ -13,7 +13,7 @@ from bosscal.figures.style import (
     RED,
     SKY,
     WAVELENGTH_LABEL,
-    mark_simulated,
+    finish,
     new_figure,
 )
 from bosscal.noise_fit import compare
@@ -70,10 +70,7 @@ def noise_panels(exposure, reconstruction, law, title):
     ratio.set_xlabel(WAVELENGTH_LABEL)
     ratio.set_ylabel("Measured / predicted variance of electrons")
     _rank(ranking, measured, predictions, valid, expected)
-    figure.suptitle(title, fontsize=8.5, x=0.01, ha="left")
-    if exposure.header.simulated:
-        mark_simulated(figure)
-    return figure
+    return finish(figure, title, exposure.header.simulated)
 
 
 def _draw_ratios(axes, wave, measured, predictions, expected):

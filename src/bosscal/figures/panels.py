@@ -13,8 +13,8 @@ from bosscal.figures.style import (
     PINK,
     RED,
     WAVELENGTH_LABEL,
+    finish,
     legend_above,
-    mark_simulated,
     new_figure,
 )
 
@@ -58,10 +58,7 @@ def six_panels(exposure, reconstruction, title):
     for panel in axes.flat[:5]:
         panel.set_xlim(*limits)
         panel.set_xlabel(WAVELENGTH_LABEL)
-    figure.suptitle(title, fontsize=8.5, x=0.01, ha="left")
-    if exposure.header.simulated:
-        mark_simulated(figure)
-    return figure
+    return finish(figure, title, exposure.header.simulated)
 
 
 def panel_title(exposure, target):

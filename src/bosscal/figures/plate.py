@@ -15,7 +15,7 @@ from bosscal.figures.style import (
     PAGE_WIDTH,
     RED,
     WAVELENGTH_LABEL,
-    mark_simulated,
+    finish,
     new_figure,
 )
 
@@ -88,7 +88,7 @@ def residual_images(exposure, flux_reldiff, tutorial_reldiff):
     lower.set_xlim(first, last)
     _wavelength_axis(upper, exposure)
     title = f"predicted (a) against applied (b), largest of {group} rows; grey: no data"
-    return _finished(figure, exposure_title(exposure.header, title), exposure.header.simulated)
+    return finish(figure, exposure_title(exposure.header, title), exposure.header.simulated)
 
 
 def _image(panel, exposure, reldiff, group, limits, label):
@@ -173,7 +173,7 @@ def variance_ratios(exposure, table):
     _focal_plane(right, exposure, kinds, scatter, "cividis", sequential, f"{RATIO_LABEL}: robust rms")
     left.set_ylabel("YFOCAL [mm]")
     title = "median of the pixels of each fiber, bars: robust rms of its pixels"
-    return _finished(figure, exposure_title(exposure.header, title), exposure.header.simulated)
+    return finish(figure, exposure_title(exposure.header, title), exposure.header.simulated)
 
 
 def _range(values):
@@ -266,7 +266,7 @@ def plate_overview(tables):
         panel.axhline(1, color=GREEN, linewidth=0.8, zorder=0)
     first = tables[0]
     title = "bar 25–75 %, line 5–95 % of fibers, black median, dots extremes (▲ off the axis)"
-    return _finished(figure, f"{first['plate'][0]}-{first['mjd'][0]}   {title}", bool(first["simulated"][0]))
+    return finish(figure, f"{first['plate'][0]}-{first['mjd'][0]}   {title}", bool(first["simulated"][0]))
 
 
 # column of the tables, title, scale of the axis
@@ -313,10 +313,3 @@ def _distributions(panel, quantiles, color):
         panel.plot(place[~beyond], values[~beyond], ".", color=GREY, markersize=2.5)
         panel.plot(place[beyond], np.full(beyond.sum(), edge), marker, color=GREY, markersize=3, **ON_EDGE)
     panel.tick_params(axis="x", which="both", top=False, bottom=False)
-
-
-def _finished(figure, title, simulated):
-    figure.suptitle(title, fontsize=8.5, x=0.01, ha="left")
-    if simulated:
-        mark_simulated(figure)
-    return figure

@@ -61,12 +61,15 @@ def new_figure(width, height):
     return figure
 
 
-def mark_simulated(figure):
-    """Say on the figure itself that its data are simulated."""
-    figure.text(
-        0.995, 0.995, "SIMULATED DATA", ha="right", va="top", fontsize=7, fontweight="bold", color=RED,
-        bbox={"boxstyle": "square,pad=0.25", "facecolor": "white", "edgecolor": RED, "linewidth": 0.8},
-    )  # fmt: skip
+def finish(figure, title, simulated):
+    """Give a figure its title, and say on the figure itself if its data are simulated; returns the figure."""
+    figure.suptitle(title, fontsize=8.5, x=0.01, ha="left")
+    if simulated:
+        figure.text(
+            0.995, 0.995, "SIMULATED DATA", ha="right", va="top", fontsize=7, fontweight="bold", color=RED,
+            bbox={"boxstyle": "square,pad=0.25", "facecolor": "white", "edgecolor": RED, "linewidth": 0.8},
+        )  # fmt: skip
+    return figure
 
 
 def legend_above(axes):
