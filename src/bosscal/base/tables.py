@@ -1,0 +1,68 @@
+"""Tables with units and descriptions, and how they are written."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from bosscal.base.files import Pathlike, replacing
+
+if TYPE_CHECKING:
+    from astropy.table import Table
+
+# name: (unit, description) of the columns that say what a row of any table is about
+IDENTITY = {
+    "release": ("", "data release"),
+    "plate": ("", "plate number"),
+    "mjd": ("", "night of the observation (MJD)"),
+    "fiber": ("", "fiber number, 1-1000"),
+    "camera": ("", "camera: b1, b2, r1 or r2"),
+    "expnum": ("", "exposure number"),
+    "objtype": ("", "OBJTYPE of the plug map"),
+    "simulated": ("", "whether the data are simulated"),
+}
+
+
+def build_table(values: Mapping[str, Any], columns: Mapping[str, tuple[str, str]]) -> Table:
+    """A table of columns in the order of their definitions.
+
+    Parameters
+    ----------
+    values : mapping
+        Values of every column by name.
+    columns : mapping
+        (unit, description) of every column by name; an empty unit is none.
+
+    Raises
+    ------
+    KeyError
+        If there are values without a column, or a column without values: neither may vanish without a word.
+    """
+    from astropy.table import Column, MaskedColumn, Table
+
+    astray = set(values) ^ set(columns)
+    if astray:
+        raise KeyError(f"columns and their values do not agree: {', '.join(sorted(astray))}")
+    table = Table()
+    for name, (unit, description) in columns.items():
+        content = values[name]
+        # Masked columns take several times as long to write.
+        kind = MaskedColumn if np.ma.is_masked(content) else Column
+        content = content if kind is MaskedColumn else np.ma.getdata(content)
+        table[name] = kind(content, unit=unit or None, description=description)
+    return table
+
+
+def write_table(path: Pathlike, table: Table) -> None:
+    """Write an astropy table as ECSV: text with units, descriptions and masked values."""
+    with replacing(path) as temporary:
+        table.write(temporary, format="ascii.ecsv", overwrite=True)
+
+
+def read_table(path: Pathlike) -> Table:
+    """Read an ECSV table."""
+    from astropy.table import Table
+
+    return Table.read(path, format="ascii.ecsv")

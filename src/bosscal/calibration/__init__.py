@@ -1,0 +1,1 @@
+"""From detected electrons to flux: the pipeline's exact steps, the tutorial's, the difference, and one measurement."""

@@ -1,0 +1,258 @@
+"""Predicted against actual: a table with a row per fiber, and the summary with a row per target."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bosscal.base.arithmetic import reldiff, safe_ratio
+from bosscal.base.errors import UserError
+from bosscal.base.statistics import row_maximum
+from bosscal.base.tables import IDENTITY, build_table
+from bosscal.calibration.measurement import Measurement, measure
+from bosscal.calibration.pipeline import APODIZED_ROWS
+from bosscal.calibration.tutorial import reconstruct
+from bosscal.noise import fit
+from bosscal.noise.law import SKY_SUFFIX
+from bosscal.noise.laws import LAWS, PREDICTIONS, label_of
+from bosscal.results.prediction import Prediction
+from bosscal.survey.exposure import CameraExposure, FrameExposure
+from bosscal.survey.targets import Target
+
+if TYPE_CHECKING:
+    from astropy.table import Table
+
+CALIB_UNIT = "1e-17 erg / (Angstrom cm2 s electron)"
+
+# name: (unit, description) of every column, in the order in which tables show them
+COLUMNS = {
+    "release": IDENTITY["release"],
+    "plate": IDENTITY["plate"],
+    "mjd": IDENTITY["mjd"],
+    "fiber": IDENTITY["fiber"],
+    "band": ("", "blue or red"),
+    "camera": IDENTITY["camera"],
+    "expidx": ("", "sequence number of the science exposure in the coadd, from 0"),
+    "expnum": IDENTITY["expnum"],
+    "objtype": IDENTITY["objtype"],
+    "products": ("", "frames: from the per-plate files; spec: from a full spec file"),
+    "simulated": IDENTITY["simulated"],
+    "rdnoise0": ("electron", "read noise per pixel of amplifier 0 (RDNOISE0)"),
+    "rdnoise1": ("electron", "read noise per pixel of amplifier 1 (RDNOISE1)"),
+    "rdnoise2": ("electron", "read noise per pixel of amplifier 2 (RDNOISE2)"),
+    "rdnoise3": ("electron", "read noise per pixel of amplifier 3 (RDNOISE3)"),
+    "npix": ("", "pixels compared: unmasked, with an applied calibration > 0"),
+    "tutorial_max_absdiff": (CALIB_UNIT, "largest |a - b| of the applied and the tutorial's predicted calibration"),
+    "tutorial_max_reldiff": (
+        "",
+        "largest |a - b| / |a + b| of the same, the tutorial's definition: half of the usual relative difference",
+    ),
+    "evar_ratio_median": ("", "median of measured over predicted electron variance, by the tutorial's law"),
+    "npix_nodata": ("", "pixels left out: no inverse variance"),
+    "npix_masked": ("", "pixels left out: a mask bit is set"),
+    "npix_uncalibrated": (
+        "",
+        "pixels left out: no applied calibration > 0, for eflux is unusable or of the other sign",
+    ),
+    "pipeline_max_reldiff": (
+        "",
+        "largest |a - b| / |a + b| of the applied and the exact model's calibration (additive term included)",
+    ),
+    "flux_max_reldiff": ("", "largest relative difference of the exact model's flux, over pixels with ivar > 0"),
+    "ivar_max_reldiff": ("", "largest relative difference of the exact model's ivar, over pixels with ivar > 0"),
+    "npix_ivar": ("", "pixels with ivar > 0"),
+    "noise_law": ("", "noise law expected of the release, with sky-subtraction term"),
+    "noise_best": ("", "law whose prediction comes closest to the measured variance"),
+    "noise_ratio_median": ("", "median of measured over predicted electron variance, by the expected law"),
+    "noise_ratio_scatter": ("", "robust scatter (1.4826 MAD) of the same"),
+    "noise_ratio_measured_order": ("", "median of the same with quadrants in the order in which RDNOISE is measured"),
+    **{
+        f"{statistic}_{prediction}": (
+            "",
+            f"{meaning} of measured over predicted electron variance: {label_of(prediction)}",
+        )
+        for prediction in PREDICTIONS
+        for statistic, meaning in (("ratio", "median"), ("scatter", "robust scatter"))
+    },
+    "fit_a": ("electron", "fit Var = a N + (b object)² + c to the flux's variance: a, electrons² per electron"),
+    "fit_a_error": ("electron", "1-sigma uncertainty of fit_a"),
+    "fit_b": ("", "the same fit: b, the error floor as a fraction"),
+    "fit_b_error": ("", "1-sigma uncertainty of fit_b"),
+    "fit_c": ("electron2", "the same fit: c"),
+    "fit_c_error": ("electron2", "1-sigma uncertainty of fit_c"),
+    "fit_scatter": ("", "robust relative scatter of the variance about the fit"),
+}
+# the columns that only a target, not a fiber of a camera exposure, has
+TARGET_COLUMNS = ("band", "expidx")
+
+
+_NOT_IN_SPEC = (
+    "tutorial_max_absdiff",
+    "tutorial_max_reldiff",
+    "pipeline_max_reldiff",
+    "flux_max_reldiff",
+    "ivar_max_reldiff",
+)
+
+
+def compare_fibers(exposure: CameraExposure, prediction: Prediction) -> Table:
+    """One row per fiber of a camera exposure.
+
+    Parameters
+    ----------
+    exposure : CameraExposure
+    prediction : Prediction
+
+    Returns
+    -------
+    astropy.table.Table
+        The columns of :data:`COLUMNS` except those of a target; what cannot be computed is masked.
+    """
+    header, law = exposure.header, prediction.header.noise_law
+    nfiber = len(exposure.fiber)
+    facts: dict[str, Any] = {
+        name: getattr(header, name) for name in ("release", "plate", "mjd", "camera", "expnum", "products", "simulated")
+    }
+    facts |= {f"rdnoise{amplifier}": readnoise for amplifier, readnoise in enumerate(header.readnoise)}
+    facts["noise_law"] = law
+    values: dict[str, Any] = {name: np.full(nfiber, value) for name, value in facts.items()}
+    values |= {"fiber": exposure.fiber, "objtype": exposure.objtype}
+    blocks = []
+    for places in exposure.bundles():
+        bundle, predicted = exposure.take(places), prediction.take(places)
+        measurement = measure(bundle, predicted.calib, prediction.header.mask_allow)
+        blocks.append(
+            _counts(bundle, measurement)
+            | _calibration_columns(bundle, predicted, measurement)
+            | _noise_columns(measurement, predicted.sky_variance, law)
+        )
+    values |= {name: np.ma.concatenate([block[name] for block in blocks]) for name in blocks[0]}
+    return build_table(values, {name: COLUMNS[name] for name in COLUMNS if name not in TARGET_COLUMNS})
+
+
+def _counts(exposure: CameraExposure, measurement: Measurement) -> dict[str, NDArray]:
+    """Pixels that are compared, and those that are not, by the reason."""
+    good, compared, with_ivar = measurement.good, measurement.compared, exposure.ivar > 0
+    return {
+        "npix": compared.sum(axis=1),
+        "npix_nodata": (~with_ivar).sum(axis=1),
+        "npix_masked": (with_ivar & ~good).sum(axis=1),
+        "npix_uncalibrated": (good & ~compared).sum(axis=1),
+        "npix_ivar": with_ivar.sum(axis=1),
+    }
+
+
+def _calibration_columns(
+    exposure: CameraExposure, prediction: Prediction, measurement: Measurement
+) -> dict[str, np.ma.MaskedArray]:
+    """How well the tutorial and the exact model reproduce what was applied."""
+    if not isinstance(exposure, FrameExposure):  # a spec file has the applied calibration, but none of its components
+        return {name: np.ma.masked_all(len(exposure.fiber)) for name in _NOT_IN_SPEC}
+    tutorial = reconstruct(exposure, prediction.header.mask_allow)
+    applied, predicted = tutorial.calib_applied, tutorial.calib_predicted
+    flux, ivar = exposure.flux.astype(np.float64), exposure.ivar.astype(np.float64)
+    compared, with_data = measurement.compared, exposure.ivar > 0
+    return {
+        "tutorial_max_absdiff": row_maximum(np.abs(applied - predicted), compared),
+        "tutorial_max_reldiff": row_maximum(reldiff(applied, predicted), compared),
+        # Both calibrations are flux over the same eflux, so their reldiff is that of the two fluxes.
+        "pipeline_max_reldiff": row_maximum(reldiff(flux, prediction.flux), compared),
+        "flux_max_reldiff": row_maximum(safe_ratio(np.abs(flux - prediction.flux), np.abs(flux)), with_data),
+        "ivar_max_reldiff": row_maximum(safe_ratio(np.abs(ivar - prediction.ivar), ivar), with_data),
+    }
+
+
+def predict_variances(measurement: Measurement, sky_variance: NDArray) -> dict[str, NDArray[np.float64]]:
+    """Variance of the detected electrons by every law, without and with the sky-subtraction term.
+
+    Parameters
+    ----------
+    measurement : Measurement
+    sky_variance : 2D[nfiber, nrow]
+        Of a :class:`bosscal.results.prediction.Prediction` [electrons²].
+
+    Returns
+    -------
+    dict of 2D[nfiber, nrow]
+        By the names of :data:`bosscal.noise.laws.PREDICTIONS` [electrons²].
+    """
+    predictions = {}
+    for name, law in LAWS.items():
+        predictions[name] = law.variance(measurement)
+        predictions[f"{name}{SKY_SUFFIX}"] = predictions[name] + sky_variance
+    return predictions
+
+
+def _noise_columns(measurement: Measurement, sky_variance: NDArray, law: str) -> dict[str, np.ma.MaskedArray]:
+    """How well every noise law predicts the measured variance, and a free fit."""
+    measured, valid = measurement.variance, measurement.valid
+    # Nothing is valid in the first and last rows of a camera: all that follows leaves them out.
+    rows = _extent(valid)
+    predictions = predict_variances(measurement, sky_variance)
+    other_order = LAWS[law].variance(measurement.with_measured_order()) + sky_variance
+    predicted = np.stack([*(predictions[name][:, rows] for name in PREDICTIONS), other_order[:, rows]])
+    everything = fit.compare(measured[:, rows], predicted, valid[:, rows])
+    comparisons = {
+        name: fit.Comparison(everything.median[place], everything.scatter[place], everything.deviation[place])
+        for place, name in enumerate(PREDICTIONS)
+    }
+    values = {"noise_best": fit.best(comparisons), "noise_ratio_measured_order": everything.median[-1]}
+    for name, comparison in comparisons.items():
+        values |= {f"ratio_{name}": comparison.median, f"scatter_{name}": comparison.scatter}
+    expected = comparisons[f"{law}{SKY_SUFFIX}"]
+    values |= {"noise_ratio_median": expected.median, "noise_ratio_scatter": expected.scatter}
+    values["evar_ratio_median"] = comparisons["tutorial"].median
+    # The fit looks for the 3 % floor, so it is of the flux's variance; the apodized rows say nothing about it.
+    fitted = fit.fit_variance(
+        measurement.flux_variance[:, rows],
+        measurement.electrons[:, rows],
+        measurement.object_electrons[:, rows],
+        (valid & (measurement.row >= APODIZED_ROWS))[:, rows],
+    )
+    return values | {f"fit_{name}": value for name, value in vars(fitted).items()}
+
+
+def _extent(valid: NDArray[np.bool_]) -> slice:
+    """Columns from the first to the last in which something is valid; one if nothing is."""
+    columns = np.flatnonzero(valid.any(axis=0))
+    return slice(int(columns[0]), int(columns[-1]) + 1) if columns.size else slice(0, 1)
+
+
+def summarize(targets: Sequence[Target], tables: Mapping[tuple[str, str], Table]) -> Table:
+    """One row per target, in the order of the targets.
+
+    Parameters
+    ----------
+    targets : sequence of Target
+    tables : mapping of (folder, unit) to astropy.table.Table
+        The tables of :func:`compare_fibers` that the targets are in.
+
+    Returns
+    -------
+    astropy.table.Table
+        All of :data:`COLUMNS`.
+
+    Raises
+    ------
+    UserError
+        If a target's fiber is not in the files of its camera exposure.
+    """
+    from astropy.table import vstack
+
+    keys = list(tables)
+    offsets = dict(zip(keys, np.cumsum([0, *(len(tables[key]) for key in keys)]), strict=False))
+    places = {key: {int(fiber): place for place, fiber in enumerate(tables[key]["fiber"])} for key in keys}
+    index = []
+    for target in targets:
+        key = (target.folder, target.unit)
+        if target.fiber not in places[key]:
+            raise UserError(f"{target.key}: fiber {target.fiber} is not in the plug map of {target.unit}")
+        index.append(offsets[key] + places[key][target.fiber])
+    stacked = vstack([tables[key] for key in keys], metadata_conflicts="silent")[index]
+    values = {name: stacked[name] for name in stacked.colnames}
+    for name in TARGET_COLUMNS:
+        values[name] = [getattr(target, name) for target in targets]
+    return build_table(values, COLUMNS)

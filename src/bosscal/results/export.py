@@ -1,0 +1,118 @@
+"""The spCalib file: what others need to turn a model flux into detected electrons with the right noise."""
+
+from __future__ import annotations
+
+import numpy as np
+from astropy.io import fits
+from numpy.typing import NDArray
+
+from bosscal.base.arithmetic import inverse
+from bosscal.base.files import Pathlike, replacing
+from bosscal.calibration.measurement import measure
+from bosscal.noise.law import SKY_SUFFIX
+from bosscal.noise.laws import LAWS
+from bosscal.results.prediction import Prediction
+from bosscal.survey.exposure import FLUX, FrameExposure
+
+# name of the HDU: (BUNIT, meaning), in the order of the file; all 2D[nfiber, nrow]
+IMAGES = {
+    "LOGLAM": ("dex(Angstrom)", "log10 of the vacuum wavelength"),
+    "CALIB": (f"{FLUX}/electron", "flux per detected electron; 0: none"),
+    "ADDITIVE": (FLUX, "flux without electrons: flux = N_object CALIB + this"),
+    "ELECTRONS": ("electron", "detected electrons per row, sky included"),
+    "SKY": ("electron", "detected electrons of the sky that was subtracted"),
+    "EVAR": ("electron2", "measured variance of the electrons; 0: no data"),
+    "EVARPRED": ("electron2", "variance predicted by the law NOISELAW"),
+    "EVARSKY": ("electron2", "its sky-subtraction term"),
+    "READNOIS": ("electron", "read noise per CCD pixel"),
+    "SIGMA": ("pixel", "spatial width of the profile"),
+    "MASK": ("", "SPPIXMASK bits of the flux"),
+}
+
+
+def calibration_images(exposure: FrameExposure, prediction: Prediction) -> dict[str, NDArray]:
+    """The images of an spCalib file.
+
+    Parameters
+    ----------
+    exposure : FrameExposure
+    prediction : Prediction
+
+    Returns
+    -------
+    dict of 2D[nfiber, nrow]
+        By the names of :data:`IMAGES`; float32, but for LOGLAM (float64) and MASK (int32). ``CALIB`` is per *detected*
+        electron, as the ``calib`` column of full spec files.
+    """
+    shape, law = exposure.flux.shape, LAWS[prediction.header.noise_law]
+    images: dict[str, NDArray] = {name: np.zeros(shape, dtype=">f4") for name in IMAGES}
+    images |= {"LOGLAM": np.empty(shape, dtype=">f8"), "MASK": exposure.mask.astype(">i4")}
+    images["EVARSKY"][:] = prediction.sky_variance
+    if prediction.additive is not None:
+        images["ADDITIVE"][:] = prediction.additive
+    for places in exposure.bundles():
+        bundle = exposure.take(places)
+        measurement = measure(bundle, prediction.calib[places], prediction.header.mask_allow)
+        images["LOGLAM"][places] = bundle.loglam
+        images["CALIB"][places] = measurement.calib * inverse(measurement.flat)
+        images["ELECTRONS"][places] = measurement.electrons
+        images["SKY"][places] = measurement.sky_electrons
+        images["EVAR"][places] = measurement.variance
+        images["EVARPRED"][places] = law.variance(measurement) + prediction.sky_variance[places]
+        images["READNOIS"][places] = measurement.readnoise
+        images["SIGMA"][places] = measurement.sigma
+    return images
+
+
+def write_calib(path: Pathlike, exposure: FrameExposure, prediction: Prediction) -> None:
+    """Write the spCalib file of a camera exposure.
+
+    Parameters
+    ----------
+    path : path
+    exposure, prediction
+        As for :func:`calibration_images`.
+    """
+    facts = exposure.header
+    header = fits.Header()
+    header["PLATEID"] = (facts.plate, "plate number")
+    header["MJD"] = (facts.mjd, "night of the observation")
+    header["CAMERAS"] = (facts.camera, "camera")
+    header["EXPOSURE"] = (facts.expnum, "exposure number")
+    header["EXPTIME"] = (facts.exptime, "exposure time [s]")
+    header["RELEASE"] = (facts.release, "data release")
+    header["VERS2D"] = (facts.vers2d, "version of idlspec2d that made the frames")
+    header["NOISELAW"] = (f"{prediction.header.noise_law}{SKY_SUFFIX}", "law of EVARPRED (bosscal.noise)")
+    for amplifier, readnoise in enumerate(facts.readnoise):
+        header[f"RDNOISE{amplifier}"] = (readnoise, "CCD read noise [electrons]")
+    if facts.simulated:
+        header["SIMULATD"] = (True, "SIMULATED data, no observation")
+    for name, checksum in facts.inputs:
+        header["HISTORY"] = f"input {name}"
+        header["HISTORY"] = f"  SHA-1 {checksum}"
+    images = calibration_images(exposure, prediction)
+    hdus = [fits.PrimaryHDU(header=header)]
+    for name, (unit, meaning) in IMAGES.items():
+        hdu = fits.ImageHDU(images[name], name=name)
+        if unit:
+            hdu.header["BUNIT"] = unit
+        hdu.header["COMMENT"] = meaning
+        hdus.append(hdu)
+    hdus.append(_plug_map(exposure))
+    with replacing(path) as temporary:
+        fits.HDUList(hdus).writeto(temporary, overwrite=True)
+
+
+def _plug_map(exposure: FrameExposure) -> fits.BinTableHDU:
+    """Who is at the end of each fiber, and where."""
+    columns = [
+        ("FIBERID", "J", None, exposure.fiber),
+        ("OBJTYPE", "16A", None, exposure.objtype),
+        ("RA", "D", "deg", exposure.ra),
+        ("DEC", "D", "deg", exposure.dec),
+        ("XFOCAL", "D", "mm", exposure.xfocal),
+        ("YFOCAL", "D", "mm", exposure.yfocal),
+    ]
+    return fits.BinTableHDU.from_columns(
+        [fits.Column(name, form, unit, array=array) for name, form, unit, array in columns], name="PLUGMAP"
+    )

@@ -1,0 +1,95 @@
+"""What the step ``calibrate`` predicts for every fiber of a camera exposure, and the npz that keeps it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bosscal.base.arrays import Container, Field
+from bosscal.calibration.measurement import measure
+from bosscal.calibration.pipeline import calibrate_exposure
+from bosscal.noise.laws import LAWS
+from bosscal.noise.sky import sky_variance_of
+from bosscal.survey.exposure import FLUX, CameraExposure, FrameExposure, SpecExposure
+
+_IMAGE = ("nfiber", "nrow")
+
+
+@dataclass(frozen=True)
+class Assumptions:
+    """What a prediction was made with: the noise law that the release's extraction follows, harmless SPPIXMASK bits."""
+
+    noise_law: str
+    mask_allow: int
+
+    def to_dict(self) -> dict[str, Any]:
+        """As it is stored in JSON."""
+        return asdict(self)
+
+
+class Prediction(Container):
+    """Calibration and noise of a camera exposure as the exact model has them; ``header`` is :class:`Assumptions`."""
+
+    FIELDS = {
+        "calib": Field(_IMAGE, "f4", f"{FLUX}/electron", "flux per flat-fielded electron; of a spec file: its own, per detected electron"),
+        "flux": Field(_IMAGE, "f4", FLUX, "flux of the exact model; absent for a spec file", True),
+        "ivar": Field(_IMAGE, "f4", f"1/({FLUX})2", "its inverse variance; absent for a spec file", True),
+        "additive": Field(_IMAGE, "f4", FLUX, "flux without electrons, B D; absent: 0", True),
+        "sky_variance": Field(_IMAGE, "f4", "electron2", "what sky subtraction adds to the variance, by the noise law"),
+    }
+    header: Assumptions
+    calib: NDArray[np.float32]
+    flux: NDArray[np.float32] | None
+    ivar: NDArray[np.float32] | None
+    additive: NDArray[np.float32] | None
+    sky_variance: NDArray[np.float32]
+
+    @classmethod
+    def read_header(cls, meta: Mapping[str, Any]) -> Assumptions:
+        return Assumptions(**meta)
+
+
+def predict(exposure: CameraExposure, noise_law: str, mask_allow: int = 0) -> Prediction:
+    """Calibration by the exact model, and the sky-subtraction term of the noise, for every fiber.
+
+    Parameters
+    ----------
+    exposure : CameraExposure
+    noise_law : str
+        Law that the release's extraction follows, a name of :data:`bosscal.noise.laws.LAWS`.
+    mask_allow : int
+        SPPIXMASK bits to treat as harmless.
+
+    Returns
+    -------
+    Prediction
+    """
+    arrays: dict[str, NDArray | None]
+    if isinstance(exposure, SpecExposure):
+        arrays = {"calib": exposure.calib}
+    else:
+        arrays = _calibrated(exposure)
+    calib = arrays["calib"]
+    sky = np.flatnonzero(exposure.objtype == "SKY")
+    sky_exposure = exposure.take(sky)
+    term = sky_variance_of(measure(sky_exposure, calib[sky], mask_allow), sky_exposure.loglam, LAWS[noise_law])
+    sky_variance = np.empty(exposure.flux.shape, dtype=np.float32)
+    for places in exposure.bundles():
+        bundle = exposure.take(places)
+        sky_variance[places] = term(measure(bundle, calib[places], mask_allow), bundle.loglam)
+    return Prediction.checked(Assumptions(noise_law, mask_allow), arrays | {"sky_variance": sky_variance})
+
+
+def _calibrated(exposure: FrameExposure) -> dict[str, NDArray | None]:
+    """The exact model bundle by bundle, whose arrays stay in a processor's cache."""
+    arrays = {name: np.empty(exposure.flux.shape, dtype=np.float32) for name in ("calib", "flux", "ivar", "additive")}
+    for places in exposure.bundles():
+        bundle = exposure.take(places)
+        calibrated = calibrate_exposure(bundle)
+        for name, array in arrays.items():
+            array[places] = getattr(calibrated, name)
+    return arrays if exposure.corr_add is not None else arrays | {"additive": None}

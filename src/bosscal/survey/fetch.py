@@ -1,0 +1,83 @@
+"""Bringing one file of the survey into the local mirror, with bossdata's layout and downloader."""
+
+import warnings
+from pathlib import Path
+from urllib.parse import unquote
+
+from tenacity import retry, retry_if_exception, stop_after_attempt, wait_exponential
+
+from bosscal.base.errors import UserError
+
+
+class MissingFileError(UserError):
+    """The server or mirror has no such file."""
+
+
+ATTEMPTS = 4
+CHUNK = 1 << 20  # bytes
+
+
+def fetch(url, remote_path, local_root):
+    """Link a file of a ``file://`` mirror, or download it from a server; leave it alone if it is there.
+
+    Parameters
+    ----------
+    url : str
+        ``https://…``, ``http://…`` or ``file:///…``.
+    remote_path : str
+        Path on the server.
+    local_root : path
+        Root of the local mirror; the file's place below it is that on the server.
+
+    Raises
+    ------
+    MissingFileError
+        If there is no such file.
+    UserError
+        If the server cannot be reached after several attempts.
+    """
+    local_path = Path(local_root) / remote_path.lstrip("/")
+    if local_path.exists():
+        return
+    local_path.parent.mkdir(parents=True, exist_ok=True)
+    if url.startswith("file://"):
+        _link(Path(unquote(url.removeprefix("file://"))) / remote_path.lstrip("/"), local_path)
+    else:
+        _download(url, remote_path, local_root, local_path)
+
+
+def _link(source, local_path):
+    if not source.is_file():
+        raise MissingFileError(f"{source}: no such file; check plate, mjd, fiber, release and data.url")
+    local_path.unlink(missing_ok=True)  # a link whose target went away
+    local_path.symlink_to(source.resolve())
+
+
+def _download(url, remote_path, local_root, local_path):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of pydl, about astropy's test runner, which nothing here uses
+        from bossdata.remote import Manager  # takes 2 s: only where something is downloaded
+
+    # bossdata neither retries nor checks; it does write to a temporary name and rename.
+    download = retry(
+        retry=retry_if_exception(_worth_retrying),
+        stop=stop_after_attempt(ATTEMPTS),
+        wait=wait_exponential(min=1, max=30),
+        reraise=True,
+    )(Manager(url, str(local_root), verbose=False).download)
+    try:
+        download(remote_path, str(local_path), chunk_size=CHUNK, progress_min_size=None)
+    except RuntimeError as error:
+        where = url.rstrip("/") + remote_path
+        if _is_missing(error):
+            hint = "check plate, mjd, fiber, release and data.url"
+            raise MissingFileError(f"{where}: no such file on the server; {hint}") from error
+        raise UserError(f"{where}: download failed after {ATTEMPTS} attempts: {error}") from error
+
+
+def _is_missing(error):
+    return "no remote file" in str(error)
+
+
+def _worth_retrying(error):
+    return isinstance(error, RuntimeError) and not _is_missing(error) and "free space" not in str(error)

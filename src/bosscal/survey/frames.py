@@ -1,0 +1,177 @@
+"""Reading the per-plate files of one camera exposure: spFrame, spCFrame, spFlat, spFluxcalib, spFluxcorr and others."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from bosscal.base.errors import UserError
+from bosscal.base.files import Pathlike
+from bosscal.survey.ccd import quadrant
+from bosscal.survey.exposure import FrameExposure, Header, trace_set_arrays
+from bosscal.survey.fitsfile import FitsFile, number, text
+from bosscal.survey.tracesets import TraceSet
+
+SAME_LOGLAM = 1e-12  # dex: stored wavelengths that are the trace set's, but for the order of its sum
+
+
+def read_header(
+    file: FitsFile, index: int, release: str, plate: int, mjd: int, products: str, inputs: Sequence[tuple[str, str]]
+) -> Header:
+    """Facts of a camera exposure from a frame's header, which the tables of a full spec file have too.
+
+    Raises
+    ------
+    UserError
+        Naming the keyword that is missing.
+    """
+    header = file.header(index)
+    try:
+        return Header(
+            release=release,
+            plate=plate,
+            mjd=mjd,
+            camera=header["CAMERAS"].strip().lower(),
+            expnum=int(header["EXPOSURE"]),
+            products=products,
+            simulated=bool(header.get("SIMULATD", False)),
+            readnoise=tuple(float(header[f"RDNOISE{amplifier}"]) for amplifier in range(4)),
+            exptime=float(header["EXPTIME"]),
+            xsigma=number(header, "XSIGMA"),
+            skychi2=number(header, "SKYCHI2"),
+            vers2d=str(header.get("VERS2D", "")).strip(),
+            inputs=tuple(inputs),
+        )
+    except KeyError as error:
+        raise UserError(f"{file.path}: header keyword missing: {error.args[0]}") from error
+
+
+def read_plug_map(file: FitsFile, index: int) -> dict[str, ArrayLike]:
+    """Fiber, OBJTYPE and positions from a plug map, each 1D[nfiber]."""
+    table = file.table(index)
+    columns = {name.upper() for name in table.dtype.names}
+    if not {"FIBERID", "OBJTYPE"} <= columns:
+        raise UserError(f"{file.path}: the plug map has no FIBERID and OBJTYPE")
+
+    def position(name: str) -> ArrayLike:
+        return np.asarray(table[name], dtype=np.float64) if name in columns else np.full(len(table), np.nan)
+
+    return {
+        "fiber": table["FIBERID"],
+        "objtype": text(table["OBJTYPE"]),
+        "ra": position("RA"),
+        "dec": position("DEC"),
+        "xfocal": position("XFOCAL"),
+        "yfocal": position("YFOCAL"),
+    }
+
+
+def read_frames(
+    paths: Sequence[Pathlike], names: Sequence[str], release: str, plate: int, mjd: int
+) -> FrameExposure:
+    """Read all fibers of one camera exposure from the per-plate files.
+
+    Parameters
+    ----------
+    paths : sequence of path
+        spFrame, spCFrame, spFlat, spFluxcalib, spFluxcorr and spFluxdistort, and spXYthrucorr where there is one.
+    names : sequence of str
+        What to call them in the provenance: their paths on the server.
+    release : str
+    plate, mjd : int
+
+    Returns
+    -------
+    FrameExposure
+
+    Raises
+    ------
+    UserError
+        If a file cannot be read, or the files do not belong together.
+    """
+    frame_path, cframe_path, flat_path, calib_path, corr_path, distort_path, *thrucorr_path = paths
+    inputs: list[tuple[str, str]] = []
+
+    def opened(path: Pathlike) -> FitsFile:
+        file = FitsFile(path)
+        inputs.append((names[len(inputs)], file.sha1))
+        return file
+
+    # One file after the other, each converted and let go: the unpacked files together take twice the memory.
+    file = opened(frame_path)
+    header = read_header(file, 0, release, plate, mjd, "frames", ())
+    nrow = file.image(0).shape[1]
+    wave = TraceSet.from_table(file.table(3), f"{frame_path} HDU 3")
+    arrays: dict[str, Any] = read_plug_map(file, 5) | {"row": np.arange(nrow)} | trace_set_arrays("wave", wave)
+    arrays["quadrant"] = quadrant(arrays["row"], file.image(7), header.band)
+    for index, name in ((0, "eflux"), (1, "eivar"), (2, "emask"), (6, "esky"), (8, "superflat")):
+        arrays[name] = _native(file.image(index))
+
+    file = opened(cframe_path)
+    exposure = file.header().get("EXPOSURE")
+    if exposure not in (None, header.expnum):
+        raise UserError(f"{cframe_path}: exposure {exposure}, but {frame_path} is of {header.expnum}")
+    for index, name in ((0, "flux"), (1, "ivar"), (2, "mask"), (6, "sky")):
+        arrays[name] = _native(file.image(index, nrow))
+    loglam = file.image(3, nrow)
+    if loglam.shape != (len(wave.coeff), nrow) or np.abs(loglam - wave(arrays["row"])).max() > SAME_LOGLAM:
+        arrays["loglam"] = _native(loglam)
+
+    file = opened(flat_path)
+    arrays["fiberflat"] = _native(file.image(0, nrow))
+    arrays["fibermask"] = file.data(2)
+    arrays |= trace_set_arrays("width", TraceSet.from_table(file.table(3), f"{flat_path} HDU 3"))
+
+    file = opened(calib_path)
+    arrays["spcalib"] = _native(file.image(0, nrow))
+    spcalib_mean = file.image(0).mean(dtype=np.float64)
+
+    file = opened(corr_path)
+    arrays["corr"] = _native(file.image(0, nrow))
+    added = file.image(1, nrow)
+    arrays["corr_add"] = _native(added) if added.any() else None
+    corr_mean = file.image(0).mean(dtype=np.float64)
+
+    file = opened(distort_path)
+    distort = file.image(0)
+    fibers = np.asarray(arrays["fiber"], dtype=np.int64)
+    if fibers.size and not 1 <= fibers.min() <= fibers.max() <= len(distort):
+        raise UserError(f"{distort_path}: has {len(distort)} fibers, {frame_path} has one of number {fibers.max()}")
+    # One file serves both spectrographs: a fiber's row is its number, not its place in the frame.
+    arrays["distort"] = _native(distort[fibers - 1])
+    try:
+        arrays["distort_grid"] = [file.header()[key] for key in ("CRVAL1", "CRPIX1", "CD1_1")]
+    except KeyError as error:
+        raise UserError(f"{distort_path}: header keyword missing: {error.args[0]}") from error
+    arrays["means"] = [spcalib_mean, corr_mean, distort.mean(dtype=np.float64)]
+
+    for path in thrucorr_path:
+        arrays["thrucorr"] = _native(opened(path).image(0, nrow))
+    return checked(FrameExposure, replace_inputs(header, inputs), arrays, frame_path)
+
+
+def _native(image: Any) -> Any:
+    """A copy in the machine's byte order that does not keep the file in memory."""
+    return image.astype(image.dtype.newbyteorder("="))
+
+
+def replace_inputs(header: Header, inputs: Sequence[tuple[str, str]]) -> Header:
+    """The header with the files that were read."""
+    return Header(**{**vars(header), "inputs": tuple(inputs)})
+
+
+def checked(kind: Any, header: Header, arrays: Mapping[str, Any], path: Pathlike) -> Any:
+    """A container of what was read.
+
+    Raises
+    ------
+    UserError
+        If the shapes do not fit: then the files are of different exposures.
+    """
+    try:
+        return kind.checked(header, arrays)
+    except ValueError as error:
+        raise UserError(f"{path}: the files of this exposure do not belong together: {error}") from error

@@ -1,0 +1,24 @@
+"""Mask bits of pixels (SPPIXMASK), and which pixels have data."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+def good_pixels(mask: NDArray[np.integer], ivar: NDArray, allowed_bits: int = 0) -> NDArray[np.bool_]:
+    """Pixels the notebook uses: some inverse variance, and no mask bit set but the allowed ones.
+
+    Parameters
+    ----------
+    mask : 2D[nfiber, nrow]
+        SPPIXMASK bits.
+    ivar : 2D[nfiber, nrow]
+    allowed_bits : int
+        Bits to treat as harmless.
+
+    Returns
+    -------
+    2D[nfiber, nrow] of bool
+    """
+    return ((mask & ~np.int64(allowed_bits)) == 0) & (ivar > 0)
