@@ -1,10 +1,15 @@
 """From configuration entries to single spectra."""
 
+import time
+from dataclasses import replace
+
 import pytest
 
 from bosscal.errors import UserError
+from bosscal.run.configuration import TargetEntry
 from bosscal.targets import (
     Request,
+    Target,
     exposure_sources,
     exposures_from_json,
     exposures_to_json,
@@ -16,9 +21,12 @@ from bosscal.targets import (
 
 
 def entry(**changes):
-    return {
-        "plate": 6641, "mjd": 56383, "fibers": [1], "bands": ["blue"], "exposures": [0], "products": "frames",
-    } | changes  # fmt: skip
+    return TargetEntry.model_validate(
+        {
+            "release": "dr12", "plate": 6641, "mjd": 56383, "fibers": [1], "bands": ["blue"], "exposures": [0],
+            "products": "frames",
+        } | changes
+    )  # fmt: skip
 
 
 def request(**changes):
@@ -27,15 +35,8 @@ def request(**changes):
 
 def test_fibers_may_be_numbers_ranges_or_all():
     """Protects the three ways to list fibers, and their order."""
-    assert parse_fibers([7, "1-3", 1000], "") == (7, 1, 2, 3, 1000)
-    assert parse_fibers("all", "") == tuple(range(1, 1001))
-
-
-@pytest.mark.parametrize("item", ["5-2", "0-3", "990-1001"])
-def test_impossible_ranges_are_named(item):
-    """Protects against silently empty or cut ranges."""
-    with pytest.raises(UserError, match=rf"targets\[0\]\.fibers: '{item}'"):
-        parse_fibers([item], "targets[0].fibers")
+    assert parse_fibers([7, "1-3", 1000]) == (7, 1, 2, 3, 1000)
+    assert parse_fibers("all") == tuple(range(1, 1001))
 
 
 @pytest.mark.parametrize(
@@ -48,9 +49,38 @@ def test_duplicate_targets_are_named(second):
         parse_requests([entry(), second])
 
 
-def test_different_bands_or_exposures_are_no_duplicates():
-    """Protects the default configuration, which lists a plate twice."""
-    assert len(parse_requests([entry(), entry(bands=["red"]), entry(exposures=[1])])) == 3
+@pytest.mark.parametrize("exposures", [[0], [5, 0], "all"])
+def test_an_entry_for_all_exposures_is_a_duplicate_of_any(exposures):
+    """Protects both orders of two entries of which one asks for all exposures."""
+    with pytest.raises(UserError, match="listed twice"):
+        parse_requests([entry(exposures=exposures), entry(exposures="all")])
+
+
+def test_every_duplicate_is_reported_at_once():
+    """Protects against removing one entry only to be told of the next: a line for each that repeats another."""
+    with pytest.raises(UserError) as caught:
+        parse_requests([entry(), entry(fibers=[2, 1]), entry(fibers=[3]), entry(fibers=["2-3"])])
+    assert str(caught.value).splitlines() == [
+        "targets[1]: plate 6641 fiber 1 blue is listed twice (also in targets[0]); remove one",
+        "targets[3]: plate 6641 fiber 2 blue is listed twice (also in targets[1]); remove one",
+    ]
+
+
+@pytest.mark.parametrize(
+    "changes", [{"bands": ["red"]}, {"exposures": [1]}, {"release": "dr14"}, {"fibers": [2]}, {"mjd": 56390}]
+)
+def test_what_differs_is_no_duplicate(changes):
+    """Protects the default configuration, which lists a plate twice, and the comparison of releases."""
+    assert len(parse_requests([entry(), entry(**changes)])) == 2
+
+
+def test_many_entries_are_fast():
+    """Protects configurations made by a program: the time grows with their length, not with its square."""
+    one = entry(fibers="all", bands=["blue", "red"])
+    entries = [one.model_copy(update={"exposures": (number,)}) for number in range(200)]
+    begin = time.perf_counter()
+    assert len(parse_requests(entries)) == 200  # 400000 spectra; comparing each with all before took minutes
+    assert time.perf_counter() - begin < 5
 
 
 PLATELIST = [
@@ -112,24 +142,24 @@ def test_all_exposures_are_those_the_camera_has():
 )
 def test_missing_exposures_are_listed(exposures, message):
     """Protects against a wrong exposure being taken for the one asked for."""
-    with pytest.raises(UserError, match=f"plate 6641 mjd 56383 fiber 1: {message}"):
+    with pytest.raises(UserError, match=f"dr12 plate 6641 mjd 56383 fiber 1: {message}"):
         spectra(request(exposures=exposures, bands=["red"]))
 
 
 def test_one_small_file_tells_a_spectrograph():
     """Protects downloads: a fiber added to a spectrograph fetches nothing new, and spec files tell their own."""
     sources = exposure_sources([request(fibers=[12, 1, 501, 700])], {})
-    assert set(sources.values()) == {("frames", 6641, 56383, 12), ("frames", 6641, 56383, 501)}
+    assert set(sources.values()) == {("dr12", "frames", 6641, 56383, 12), ("dr12", "frames", 6641, 56383, 501)}
     sources = exposure_sources([request(fibers=[12, 1], products="spec")], {})
-    assert set(sources.values()) == {("spec", 6641, 56383, 12), ("spec", 6641, 56383, 1)}
+    assert set(sources.values()) == {("dr12", "spec", 6641, 56383, 12), ("dr12", "spec", 6641, 56383, 1)}
 
 
 def test_night_found_later_can_reveal_a_duplicate():
     """Protects against the same spectrum asked for once with and once without its night."""
     requests = parse_requests([entry(), entry(mjd=None)])
-    sources = set(exposure_sources(requests, {6641: 56383}).values())
-    with pytest.raises(UserError, match=r"6641-56383-0001-b1-00000010 .* is listed twice"):
-        resolve(requests, {6641: 56383}, dict.fromkeys(sources, EXPOSURES))
+    sources = set(exposure_sources(requests, {("dr12", 6641): 56383}).values())
+    with pytest.raises(UserError, match=r"dr12/6641-56383-0001-b1-00000010 .* is listed twice"):
+        resolve(requests, {("dr12", 6641): 56383}, dict.fromkeys(sources, EXPOSURES))
 
 
 def test_a_fiber_beside_its_whole_plate_has_figures_of_its_own():
@@ -143,10 +173,41 @@ def test_a_fiber_beside_its_whole_plate_has_figures_of_its_own():
 
 def test_exposures_survive_json():
     """Protects the numbers from becoming text on their way through a file."""
-    exposures = {("frames", 6641, 56383, 1): EXPOSURES}
+    exposures = {("dr12", "frames", 6641, 56383, 1): EXPOSURES, ("dr14", "spec", 6641, 56383, 1): EXPOSURES}
     assert exposures_from_json(exposures_to_json(exposures)) == exposures
 
 
 def test_requests_are_plain_values():
     """Protects the parsed form that the workflow builds on."""
-    assert request(exposures="all", mjd=None) == Request(6641, None, (1,), ("blue",), None, "frames")
+    assert request(exposures="all", mjd=None) == Request("dr12", 6641, None, (1,), ("blue",), None, "frames")
+
+
+def test_each_release_has_its_own_nights_and_exposures():
+    """Protects the comparison of releases: the same spectrum of two is two targets, each with its own coadd."""
+    requests = parse_requests([entry(mjd=None), entry(mjd=None, release="dr14")])
+    mjds = {("dr12", 6641): 56383, ("dr14", 6641): 56390}
+    sources = exposure_sources(requests, mjds)
+    assert list(sources) == [("dr12", "frames", 6641, 56383, 1), ("dr14", "frames", 6641, 56390, 1)]
+    exposures = {
+        ("dr12", "frames", 6641, 56383, 1): {"b1": {10: 7}},
+        ("dr14", "frames", 6641, 56390, 1): {"b1": {8: 7}},
+    }
+    assert [target.key for target in resolve(requests, mjds, exposures)] == [
+        "dr12/6641-56383-0001-b1-00000010",
+        "dr14/6641-56390-0001-b1-00000008",
+    ]
+    requests = parse_requests([entry(), entry(release="dr14")])
+    sources = exposure_sources(requests, {})
+    assert len(resolve(requests, {}, dict.fromkeys(set(sources.values()), EXPOSURES))) == 2
+
+
+def test_names_of_a_target():
+    """Protects the names of files: the release is a folder above the plate, and no part of a spectrum's name."""
+    target = Target("dr12-sequels", 7284, 56657, 7, "red", "r1", 2, 173, "frames")
+    assert target.name == "7284-56657-0007-r1-00000173"
+    assert target.folder == "dr12-sequels/7284-56657"
+    assert target.key == "dr12-sequels/7284-56657-0007-r1-00000173"
+    assert target.unit == "r1-00000173"
+    assert replace(target, products="spec").unit == "r1-00000173-0007"
+    assert next(iter(target.to_dict())) == "release"
+    assert Target(**target.to_dict()) == target

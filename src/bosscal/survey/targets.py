@@ -1,11 +1,40 @@
 """From the configuration's list of targets to single spectra: one fiber, camera and exposure each."""
 
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from typing import Any, Literal, Protocol
 
 from bosscal.base.errors import UserError
 
 FIBERS_PER_PLATE = 1000
 FIBERS_PER_SPECTROGRAPH = 500
+
+SpectrumKey = tuple[str, str, int, int, int]  # (release, products, plate, mjd, fiber)
+Nights = Mapping[tuple[str, int], int]  # (release, plate) to MJD
+CameraExposures = Mapping[str, Mapping[int, int]]  # camera to {science exposure: flat exposure}
+
+
+class Entry(Protocol):
+    """What is read of an entry of the configuration's ``targets``.
+
+    The configuration's own class is not named here: the steps that use a target do not depend on what else a
+    configuration may say.
+    """
+
+    @property
+    def release(self) -> str | None: ...
+    @property
+    def plate(self) -> int: ...
+    @property
+    def mjd(self) -> int | None: ...
+    @property
+    def fibers(self) -> Literal["all"] | tuple[int | str, ...]: ...
+    @property
+    def bands(self) -> tuple[str, ...]: ...
+    @property
+    def exposures(self) -> Literal["all"] | tuple[int, ...]: ...
+    @property
+    def products(self) -> str: ...
 
 
 @dataclass(frozen=True)
@@ -15,23 +44,25 @@ class Request:
     ``exposures`` is None for all, ``mjd`` None to look it up; ``whole_plate`` tells that all fibers were asked for.
     """
 
+    release: str
     plate: int
     mjd: int | None
-    fibers: tuple
-    bands: tuple
-    exposures: tuple | None
+    fibers: tuple[int, ...]
+    bands: tuple[str, ...]
+    exposures: tuple[int, ...] | None
     products: str
     whole_plate: bool = False
 
 
 @dataclass(frozen=True)
 class Target:
-    """One spectrum: a fiber in one camera exposure.
+    """One spectrum: a fiber in one camera exposure, as one release has it.
 
     ``expidx`` counts the coadd's science exposures from 0; ``whole_plate`` tells that the fiber is one of all, so that
     it has no figure of its own.
     """
 
+    release: str
     plate: int
     mjd: int
     fiber: int
@@ -43,96 +74,132 @@ class Target:
     whole_plate: bool = False
 
     @property
-    def name(self):
+    def name(self) -> str:
+        """What the spectrum is called within its release."""
         return f"{self.plate:04d}-{self.mjd}-{self.fiber:04d}-{self.camera}-{self.expnum:08d}"
 
     @property
-    def plate_mjd(self):
+    def plate_mjd(self) -> str:
         return f"{self.plate:04d}-{self.mjd}"
 
-    def to_dict(self):
+    @property
+    def folder(self) -> str:
+        """Where the files of its plate and night are, below the folder of a step."""
+        return f"{self.release}/{self.plate_mjd}"
+
+    @property
+    def key(self) -> str:
+        """What no other target has: two releases may hold the same spectrum."""
+        return f"{self.release}/{self.name}"
+
+    def to_dict(self) -> dict[str, Any]:
         return asdict(self)
 
     @property
-    def unit(self):
+    def unit(self) -> str:
         """Name of the intermediate files that the target is in: all fibers of a camera, or one of a spec file."""
         suffix = f"-{self.fiber:04d}" if self.products == "spec" else ""
         return f"{self.camera}-{self.expnum:08d}{suffix}"
 
 
-def spectrograph(fiber):
+def spectrograph(fiber: int) -> int:
     """1 for fibers 1-500, 2 for 501-1000."""
     return 1 if fiber <= FIBERS_PER_SPECTROGRAPH else 2
 
 
-def parse_fibers(fibers, where):
-    """Fiber numbers from the configuration's list of numbers and "1-20" ranges, or the word "all".
+def fiber_range(item: int | str) -> tuple[int, int]:
+    """First and last of a fiber number or a "1-20" range, whether or not a plate has them."""
+    first, _, last = str(item).partition("-")
+    return int(first), int(last or first)
 
-    Raises
-    ------
-    UserError
-        If a fiber is outside 1-1000 or a range runs backwards.
-    """
+
+def parse_fibers(fibers: Literal["all"] | Iterable[int | str]) -> tuple[int, ...]:
+    """Fiber numbers from the configuration's list of numbers and "1-20" ranges, or the word "all"."""
     if fibers == "all":
         return tuple(range(1, FIBERS_PER_PLATE + 1))
-    numbers = []
-    for item in fibers:
-        first, _, last = str(item).partition("-")
-        first, last = int(first), int(last or first)
-        if not 1 <= first <= last <= FIBERS_PER_PLATE:
-            raise UserError(f"{where}: '{item}' is no fiber or range of fibers within 1-{FIBERS_PER_PLATE}")
-        numbers.extend(range(first, last + 1))
-    return tuple(numbers)
+    ranges = map(fiber_range, fibers)
+    return tuple(number for first, last in ranges for number in range(first, last + 1))
 
 
-def parse_requests(targets):
-    """The configuration's ``targets``, checked for what a schema cannot say.
+class _Listed:
+    """Which exposures of which fibers the entries have listed so far, of one plate, night and band."""
+
+    def __init__(self) -> None:
+        # fiber to the entry that listed it first: with any exposures, with all of them, with a certain one
+        self._any: dict[int, str] = {}
+        self._all: dict[int, str] = {}
+        self._one: dict[int, dict[int, str]] = {}
+
+    def add(self, fiber: int, exposures: tuple[int, ...] | None, where: str) -> str | None:
+        """Note a fiber; returns the earlier entry that has one of these exposures too, if any."""
+        earlier = self._any.get(fiber) if exposures is None else self._all.get(fiber)
+        self._any.setdefault(fiber, where)
+        if exposures is None:
+            self._all.setdefault(fiber, where)
+            return earlier
+        for exposure in exposures:
+            fibers = self._one.setdefault(exposure, {})
+            earlier = earlier or fibers.get(fiber)
+            fibers.setdefault(fiber, where)
+        return earlier
+
+
+def parse_requests(targets: Sequence[Entry]) -> tuple[Request, ...]:
+    """The configuration's ``targets``, checked for what is wrong between them.
 
     Parameters
     ----------
-    targets : list of dict
-        Valid by ``workflow/schemas/config.schema.yaml``, defaults filled in.
-
-    Returns
-    -------
-    tuple of Request
+    targets : sequence of bosscal.run.configuration.TargetEntry
+        Of a configuration that was read: each has a release.
 
     Raises
     ------
     UserError
-        If a fiber or range is wrong, or a target appears twice.
+        If a target appears twice, with one line for each entry that repeats another.
     """
-    requests, seen = [], {}
+    requests: list[Request] = []
+    listed: dict[tuple[object, ...], _Listed] = {}
+    lines = []
     for index, target in enumerate(targets):
         where = f"targets[{index}]"
-        fibers = parse_fibers(target["fibers"], f"{where}.fibers")
-        exposures = None if target["exposures"] == "all" else tuple(target["exposures"])
+        assert target.release is not None  # filled in when the configuration is read
         request = Request(
-            plate=target["plate"],
-            mjd=target["mjd"],
-            fibers=fibers,
-            bands=tuple(target["bands"]),
-            exposures=exposures,
-            products=target["products"],
-            whole_plate=target["fibers"] == "all",
+            release=target.release,
+            plate=target.plate,
+            mjd=target.mjd,
+            fibers=parse_fibers(target.fibers),
+            bands=tuple(target.bands),
+            exposures=None if target.exposures == "all" else tuple(target.exposures),
+            products=target.products,
+            whole_plate=target.fibers == "all",
         )
         requests.append(request)
-        for fiber in fibers:
-            for band in request.bands:
-                # A fiber may be listed beside the whole plate that it is on: then it has figures of its own.
-                key = (request.plate, request.mjd, fiber, band, request.whole_plate)
-                wanted = set(exposures) if exposures is not None else None
-                for earlier, earlier_wanted in seen.get(key, []):
-                    if wanted is None or earlier_wanted is None or wanted & earlier_wanted:
-                        raise UserError(
-                            f"{where}: plate {request.plate} fiber {fiber} {band} is listed twice "
-                            f"(also in {earlier}); remove one"
-                        )
-                seen.setdefault(key, []).append((where, wanted))
+        repeated = next(_repeated(request, where, listed), None)
+        if repeated is not None:
+            fiber, band, earlier = repeated
+            lines.append(
+                f"{where}: plate {request.plate} fiber {fiber} {band} is listed twice (also in {earlier}); remove one"
+            )
+    if lines:
+        raise UserError("\n".join(lines))
     return tuple(requests)
 
 
-def find_mjd(platelist, plate, run2d):
+def _repeated(
+    request: Request, where: str, listed: dict[tuple[object, ...], _Listed]
+) -> Iterator[tuple[int, str, str]]:
+    """(fiber, band, earlier entry) of all that a request repeats."""
+    for band in request.bands:
+        # A fiber may be listed beside the whole plate that it is on: then it has figures of its own.
+        group = (request.release, request.plate, request.mjd, band, request.whole_plate)
+        seen = listed.setdefault(group, _Listed())
+        for fiber in request.fibers:
+            earlier = seen.add(fiber, request.exposures, where)
+            if earlier is not None:
+                yield fiber, band, earlier
+
+
+def find_mjd(platelist: Iterable[tuple[int, int, str, str]], plate: int, run2d: str) -> int:
     """MJD of a plate's only good observation.
 
     Parameters
@@ -160,43 +227,50 @@ def find_mjd(platelist, plate, run2d):
     raise UserError(f"plate {plate} is not in the platelist of {run2d}: check the plate and the release")
 
 
-def exposure_sources(requests, mjds):
+def _mjd(request: Request, mjds: Nights) -> int:
+    return request.mjd or mjds[request.release, request.plate]
+
+
+def exposure_sources(requests: Iterable[Request], mjds: Nights) -> dict[SpectrumKey, SpectrumKey]:
     """Which spec files tell the exposures of the coadds.
 
     Parameters
     ----------
     requests : sequence of Request
     mjds : mapping
-        Plate to MJD, for the requests that give none.
+        (release, plate) to MJD, for the requests that give none.
 
     Returns
     -------
     dict
-        (products, plate, mjd, fiber) of a spectrum to the key of its source, in the order of the requests. A
-        key is (products, plate, mjd, fiber) too: a full spec file tells its own exposures, one small spec-lite
-        file those of all fibers of a spectrograph.
+        (release, products, plate, mjd, fiber) of a spectrum to the key of its source, in the order of the requests.
+        A key is (release, products, plate, mjd, fiber) too: a full spec file tells its own exposures, one small
+        spec-lite file those of all fibers of a spectrograph.
     """
-    sources, first = {}, {}
+    sources: dict[SpectrumKey, SpectrumKey] = {}
+    first: dict[tuple[str, int, int, int], SpectrumKey] = {}
     for request in requests:
-        mjd = request.mjd or mjds[request.plate]
+        mjd = _mjd(request, mjds)
         for fiber in request.fibers:
-            spectrum = (request.products, request.plate, mjd, fiber)
+            spectrum = (request.release, request.products, request.plate, mjd, fiber)
             if request.products == "frames":
-                source = first.setdefault((request.plate, mjd, spectrograph(fiber)), spectrum)
+                source = first.setdefault((request.release, request.plate, mjd, spectrograph(fiber)), spectrum)
             else:
                 source = spectrum
             sources[spectrum] = source
     return sources
 
 
-def resolve(requests, mjds, exposures):
+def resolve(
+    requests: Sequence[Request], mjds: Nights, exposures: Mapping[SpectrumKey, CameraExposures]
+) -> list[Target]:
     """Every spectrum that is asked for, in the order entry, fiber, band, exposure.
 
     Parameters
     ----------
     requests : sequence of Request
     mjds : mapping
-        Plate to MJD, for the requests that give none.
+        (release, plate) to MJD, for the requests that give none.
     exposures : mapping
         Source key of :func:`exposure_sources` to ``{camera: {science exposure: flat exposure}}``.
 
@@ -210,24 +284,23 @@ def resolve(requests, mjds, exposures):
         If an exposure is not among those of the coadd, or a spectrum is asked for twice.
     """
     sources = exposure_sources(requests, mjds)
-    found = {}
+    found: dict[str, Target] = {}
     for request in requests:
-        mjd = request.mjd or mjds[request.plate]
+        mjd = _mjd(request, mjds)
         for fiber in request.fibers:
-            for target in _spectra(
-                request, mjd, fiber, exposures[sources[request.products, request.plate, mjd, fiber]]
-            ):
-                earlier = found.get(target.name)
+            source = sources[request.release, request.products, request.plate, mjd, fiber]
+            for target in _spectra(request, mjd, fiber, exposures[source]):
+                earlier = found.get(target.key)
                 if earlier is not None and earlier.whole_plate == target.whole_plate:
-                    raise UserError(f"targets: {target.name} (plate-mjd-fiber-camera-exposure) is listed twice")
+                    raise UserError(f"targets: {target.key} (release/plate-mjd-fiber-camera-exposure) is listed twice")
                 if earlier is None or earlier.whole_plate:
-                    found[target.name] = target
+                    found[target.key] = target
     return list(found.values())
 
 
-def _spectra(request, mjd, fiber, exposures):
+def _spectra(request: Request, mjd: int, fiber: int, exposures: CameraExposures) -> Iterator[Target]:
     """The spectra of one fiber that a request asks for."""
-    where = f"plate {request.plate} mjd {mjd} fiber {fiber}"
+    where = f"{request.release} plate {request.plate} mjd {mjd} fiber {fiber}"
     # The cameras of a spectrograph need not share all exposures; the sequence is that of both together.
     sequence = sorted(set().union(*exposures.values()))
     for band in request.bands:
@@ -242,7 +315,16 @@ def _spectra(request, mjd, fiber, exposures):
             expnum = sequence[expidx]
             if expnum in available:
                 yield Target(
-                    request.plate, mjd, fiber, band, camera, expidx, expnum, request.products, request.whole_plate
+                    release=request.release,
+                    plate=request.plate,
+                    mjd=mjd,
+                    fiber=fiber,
+                    band=band,
+                    camera=camera,
+                    expidx=expidx,
+                    expnum=expnum,
+                    products=request.products,
+                    whole_plate=request.whole_plate,
                 )
             elif request.exposures is not None:
                 raise UserError(
@@ -251,12 +333,12 @@ def _spectra(request, mjd, fiber, exposures):
                 )
 
 
-def exposures_to_json(exposures):
+def exposures_to_json(exposures: Mapping[SpectrumKey, CameraExposures]) -> list[dict[str, Any]]:
     """Exposures by source key, in the form in which they can be written as JSON."""
     return [{"source": source, "exposures": cameras} for source, cameras in exposures.items()]
 
 
-def exposures_from_json(content):
+def exposures_from_json(content: Iterable[Mapping[str, Any]]) -> dict[SpectrumKey, dict[str, dict[int, int]]]:
     """The inverse of :func:`exposures_to_json`."""
     return {
         tuple(entry["source"]): {

@@ -1,0 +1,453 @@
+"""The configuration: every key with its meaning, what is allowed, and its default.
+
+This is the only place that says so. The messages about mistakes, ``workflow/schemas/config.schema.yaml`` and the table
+in README.md, section "Configuration", are made from the models below; ``python -m bosscal.run.configuration``, in the
+folder of the repository, writes the latter two.
+"""
+
+import re
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal, cast
+
+import yaml
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Discriminator,
+    Field,
+    Tag,
+    ValidationError,
+    ValidationInfo,
+    model_validator,
+)
+from pydantic.fields import FieldInfo
+
+from bosscal.errors import UserError
+from bosscal.files import write_text
+from bosscal.run.releases import URL_PATTERN, Release, read_releases
+from bosscal.run.validation import complaints, distinct, mistake, plain, section_of, some, unknown_name
+from bosscal.targets import FIBERS_PER_PLATE, fiber_range
+
+FIRST_BOSS_PLATE = 3510
+RELEASES = "workflow/releases.yaml"
+SCHEMA = "workflow/schemas/config.schema.yaml"
+README = "README.md"
+TABLE_BEGIN = "<!-- configuration: made by make docs -->"
+TABLE_END = "<!-- end -->"
+
+
+@dataclass(frozen=True)
+class Known:
+    """The names that a configuration may use; what pydantic calls a context."""
+
+    releases: Collection[str]
+    mask_bits: Collection[str]
+
+
+@dataclass(frozen=True)
+class Shown:
+    """What the table in README.md says of a key besides its description, and of a default that is no value."""
+
+    details: str = ""
+    default: str = ""
+
+
+# ------------------------------------------------------------------------------------------------------- values
+
+
+def _known_release(name: str, info: ValidationInfo) -> str:
+    """The name of a release as the list spells it."""
+    known: Known | None = info.context
+    if known is None:  # values that were checked before
+        return name
+    spellings = {release.lower(): release for release in known.releases}
+    if name.lower() not in spellings:
+        raise unknown_name(name, known.releases)
+    return spellings[name.lower()]
+
+
+def _known_bit(name: str, info: ValidationInfo) -> str:
+    known: Known | None = info.context
+    if known is not None and name not in known.mask_bits:
+        raise unknown_name(name, known.mask_bits, "is no SPPIXMASK bit")
+    return name
+
+
+def _each_release_once(urls: Any) -> Any:
+    """Refuse a release that is named twice, with other capitals: after spelling them the same, one would be lost."""
+    if isinstance(urls, Mapping):
+        spellings: dict[str, str] = {}
+        for name in map(str, urls):
+            earlier = spellings.setdefault(name.lower(), name)
+            if earlier != name:
+                raise mistake(f"'{earlier}' and '{name}' are the same release; remove one")
+    return urls
+
+
+def _range_on_plate(text: str) -> str:
+    first, last = fiber_range(text)
+    if not 1 <= first <= last <= FIBERS_PER_PLATE:
+        raise mistake(f"'{text}' is no fiber or range of fibers within 1-{FIBERS_PER_PLATE}")
+    return text
+
+
+def _each_fiber_once(fibers: tuple[int | str, ...]) -> tuple[int | str, ...]:
+    # lazily: a list with more fibers than a plate has ends at the first that is there twice
+    distinct(number for item in fibers for number in _numbers(item))
+    return fibers
+
+
+def _numbers(item: int | str) -> range:
+    first, last = fiber_range(item)
+    return range(first, last + 1)
+
+
+# Alternatives are told apart by their type, so that a mistake is one of what was meant, not one of each. The tags are
+# in brackets so that they can be told from keys.
+def _word_or_list(value: object) -> str:
+    return "[word]" if isinstance(value, str) else "[list]"
+
+
+def _word_or_number(value: object) -> str:
+    return "[word]" if isinstance(value, str) else "[number]"
+
+
+def _word_or_mapping(value: object) -> str:
+    return "[mapping]" if isinstance(value, Mapping) else "[word]"
+
+
+MIN_ITEMS: dict[str, Any] = {"minItems": 1}
+UNIQUE: dict[str, Any] = {"uniqueItems": True}
+
+ReleaseName = Annotated[str, AfterValidator(_known_release)]
+MaskBit = Annotated[str, AfterValidator(_known_bit)]
+Url = Annotated[str, Field(pattern=URL_PATTERN)]
+Urls = Annotated[dict[ReleaseName, Url | None], BeforeValidator(_each_release_once)]
+UrlOrUrls = Annotated[
+    Annotated[Url, Tag("[word]")] | Annotated[Urls, Tag("[mapping]")], Discriminator(_word_or_mapping)
+]
+All = Annotated[Literal["all"], Tag("[word]")]
+FiberRange = Annotated[str, Field(pattern=r"^[0-9]{1,4}-[0-9]{1,4}$"), AfterValidator(_range_on_plate)]
+FiberNumber = Annotated[int, Field(ge=1, le=FIBERS_PER_PLATE)]
+Fiber = Annotated[
+    Annotated[FiberNumber, Tag("[number]")] | Annotated[FiberRange, Tag("[word]")], Discriminator(_word_or_number)
+]
+# Lists of YAML become tuples, which nobody changes by mistake: hence `strict=False` for the list, not for its items.
+Fibers = Annotated[
+    tuple[Fiber, ...],
+    BeforeValidator(some),
+    AfterValidator(_each_fiber_once),
+    Field(strict=False, json_schema_extra=MIN_ITEMS | UNIQUE),
+]
+Exposures = Annotated[
+    tuple[Annotated[int, Field(ge=0)], ...],
+    BeforeValidator(some),
+    AfterValidator(distinct),
+    Field(strict=False, json_schema_extra=MIN_ITEMS | UNIQUE),
+]
+Bands = Annotated[
+    tuple[Literal["blue", "red"], ...],
+    BeforeValidator(some),
+    AfterValidator(distinct),
+    Field(strict=False, json_schema_extra=MIN_ITEMS | UNIQUE),
+]
+MaskBits = Annotated[tuple[MaskBit, ...], AfterValidator(distinct), Field(strict=False, json_schema_extra=UNIQUE)]
+
+
+# ----------------------------------------------------------------------------------------------------- sections
+
+
+class Section(BaseModel):
+    """A mapping of the configuration: no other keys than these, no value of another type, and nothing changes."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _leave_out_empty_keys(cls, values: Any) -> Any:
+        """An empty key is one left out."""
+        if isinstance(values, Mapping):
+            return {key: value for key, value in values.items() if value is not None or key not in cls.model_fields}
+        return values
+
+
+class Data(Section):
+    """Where the survey's files come from and are kept."""
+
+    url: Annotated[
+        UrlOrUrls | None,
+        Shown(default="`$BOSS_DATA_URL`, else the release's own"),
+    ] = Field(
+        default=None,
+        description="server or mirror: `https://…`, `http://…` or `file:///…`; "
+        "or one for each release by its name, e.g. `{dr12: https://…}`",
+    )
+    mirror: Annotated[
+        str | None,
+        Shown(
+            details=", in the server's layout",
+            default="`$BOSS_LOCAL_ROOT`, else one under `results/` for each server",
+        ),
+    ] = Field(default=None, min_length=1, description="folder for the local copies")
+
+
+class TargetEntry(Section):
+    """One entry of ``targets``: fibers of a plate."""
+
+    release: Annotated[ReleaseName | None, Shown(default="the `release` above")] = Field(
+        default=None, description="name of this target's release: {releases}"
+    )
+    plate: int = Field(
+        ge=FIRST_BOSS_PLATE,
+        description=f"plate number, {FIRST_BOSS_PLATE} or more (smaller ones are SDSS-I/II plates with other "
+        "spectrographs)",
+    )
+    mjd: Annotated[int | None, Shown(default="the plate's only good one in the release's platelist")] = Field(
+        default=None, gt=45000, description="night of the observation: its MJD"
+    )
+    fibers: Annotated[
+        All | Annotated[Fibers, Tag("[list]")],
+        Discriminator(_word_or_list),
+        Shown(
+            details=": the whole plate, with figures of camera exposures instead of one for every fiber (list a fiber "
+            "in another entry to have its own)"
+        ),
+    ] = Field(description='list of fiber numbers 1-1000 and `"1-20"` ranges, or `all`')
+    bands: Bands = Field(default=("blue", "red"), description="one of `blue`, `red`, or both, in a list")
+    exposures: Annotated[All | Annotated[Exposures, Tag("[list]")], Discriminator(_word_or_list)] = Field(
+        default=(0,),
+        description="list of sequence numbers of the science exposures in the coadd, from 0 in time order, or `all`",
+    )
+    products: Literal["frames", "spec"] = Field(
+        default="frames",
+        description="`frames`: the per-plate files (300 MB an exposure); `spec`: the target's own full spec file "
+        "(1.7 MB), which has no flats and no components",
+    )
+
+
+Targets = Annotated[tuple[TargetEntry, ...], BeforeValidator(some), Field(strict=False, json_schema_extra=MIN_ITEMS)]
+
+
+class Configuration(Section):
+    """All of ``config.yaml``."""
+
+    model_config = ConfigDict(
+        title="bosscal configuration",
+        json_schema_extra={
+            "anyOf": [
+                {"required": ["release"], "properties": {"release": {"type": "string"}}},
+                {
+                    "properties": {
+                        "targets": {"items": {"required": ["release"], "properties": {"release": {"type": "string"}}}}
+                    }
+                },
+            ]
+        },
+    )
+
+    release: Annotated[
+        ReleaseName | None,
+        Shown(
+            details=f"; they are listed in [{RELEASES}]({RELEASES}), and capitals do not matter",
+            default="required, unless every target names its own",
+        ),
+    ] = Field(default=None, description="name of a release: {releases}")
+    data: Data = Field(default=Data(), description="where the survey's files come from and are kept: url and mirror")
+    targets: Targets = Field(description="what to analyse: a list with an entry for each plate")
+    mask_allow: MaskBits = Field(
+        default=(),
+        description="list of [SPPIXMASK](https://www.sdss.org/dr12/algorithms/bitmasks/#SPPIXMASK) bits to treat as "
+        "harmless, e.g. `BRIGHTSKY`",
+    )
+
+    @property
+    def releases(self) -> tuple[str, ...]:
+        """Names of the releases of all targets, each once."""
+        return tuple(dict.fromkeys(target.release for target in self.targets if target.release is not None))
+
+
+# ------------------------------------------------------------------------------------------------------ reading
+
+
+def read_configuration(
+    config: Mapping[str, Any], releases: Mapping[str, Release], mask_bits: Collection[str]
+) -> Configuration:
+    """The configuration, checked, with every key present and the release of every target.
+
+    Parameters
+    ----------
+    config : mapping
+        As read from ``config.yaml``.
+    releases : mapping
+        As read from ``workflow/releases.yaml``.
+    mask_bits : collection of str
+        Known names of SPPIXMASK bits.
+
+    Raises
+    ------
+    UserError
+        With one line for each mistake, naming the key and what would be right.
+    """
+
+    def describe(description: str) -> str:
+        return plain(description.replace("{releases}", ", ".join(releases)))
+
+    lines = _complaints_about_no_release(config, describe)
+    try:
+        configuration = Configuration.model_validate(dict(config), context=Known(list(releases), list(mask_bits)))
+    except ValidationError as error:
+        raise UserError("\n".join([*lines, *complaints(error, Configuration, describe)])) from None
+    if lines:
+        raise UserError("\n".join(lines))
+    targets = tuple(
+        target.model_copy(update={"release": target.release or configuration.release})
+        for target in configuration.targets
+    )
+    return configuration.model_copy(update={"targets": targets})
+
+
+def _complaints_about_no_release(config: Mapping[str, Any], describe: Any) -> list[str]:
+    """What a field cannot know alone, asked of the configuration as written so that other mistakes do not hide it."""
+    if config.get("release") is not None:
+        return []
+    targets = config.get("targets")
+    if isinstance(targets, list | tuple) and targets:
+        without = [
+            f"targets[{index}]"
+            for index, target in enumerate(targets)
+            if not isinstance(target, Mapping) or target.get("release") is None
+        ]
+        if not without:
+            return []
+        if len(without) < len(targets):
+            rest = f"{without[0]} has none" if len(without) == 1 else f"{without[0]} and others have none"
+            return [f"release: missing; give {describe(_release_wanted())}; or one in every target ({rest})"]
+    return [f"release: missing; give {describe(_release_wanted())}"]
+
+
+def _release_wanted() -> str:
+    return cast(str, Configuration.model_fields["release"].description)
+
+
+# ---------------------------------------------------------------------------------------------------- documents
+
+
+def make_schema(releases: Mapping[str, Release]) -> str:
+    """The text of ``workflow/schemas/config.schema.yaml``, for editors and other programs.
+
+    It says all that a schema can: not that fibers may be listed twice by a range, nor which capitals a release may
+    have.
+    """
+    schema = {"$schema": "https://json-schema.org/draft/2020-12/schema"} | Configuration.model_json_schema()
+    for section in (schema, *schema["$defs"].values()):
+        for name, inner in section["properties"].items():
+            if name not in section.get("required", ()):
+                section["properties"][name] = _or_empty(inner)
+    schema = _tidy(schema, ", ".join(releases))
+    head = "# Made by `make docs` from src/bosscal/run/configuration.py: change that, not this.\n"
+    content: str = yaml.safe_dump(schema, sort_keys=False, allow_unicode=True, width=118)
+    return head + content
+
+
+def _or_empty(schema: dict[str, Any]) -> dict[str, Any]:
+    """The schema of a key that may be left empty, which is leaving it out."""
+    outer = {key: schema.pop(key) for key in ("description", "default") if key in schema}
+    alternatives = schema.get("anyOf", [schema])
+    if {"type": "null"} not in alternatives:
+        alternatives = [*alternatives, {"type": "null"}]
+    return {"anyOf": alternatives} | outer
+
+
+def _tidy(node: Any, releases: str) -> Any:
+    """A schema without the titles that only repeat the keys, and with descriptions in plain words."""
+    if isinstance(node, dict):
+        return {
+            key: plain(value.replace("{releases}", releases)) if key == "description" and isinstance(value, str)
+            else _tidy(value, releases)
+            for key, value in node.items()
+            if not (key == "title" and isinstance(value, str) and value != Configuration.model_config.get("title"))
+        }  # fmt: skip
+    return [_tidy(item, releases) for item in node] if isinstance(node, list) else node
+
+
+def make_table(releases: Mapping[str, Release]) -> str:
+    """The table of all keys, in Markdown."""
+    names = ", ".join(f"`{name}` ({_in_short(release)})" for name, release in releases.items())
+    lines = ["| key | meaning | default |", "|---|---|---|"]
+    for key, field in _leaves(Configuration):
+        shown = next((item for item in field.metadata if isinstance(item, Shown)), Shown())
+        # the full list once, with its reductions
+        meaning = (field.description or "").replace(": {releases}", f": {names}" if key == "release" else "")
+        lines.append(f"| `{key}` | {meaning}{shown.details} | {_default(field, shown)} |")
+    return "\n".join(lines) + "\n"
+
+
+def _in_short(release: Release) -> str:
+    """What tells a release from others: its survey and reduction, or its title if no server has it."""
+    return release.title if release.url is None else f"{release.sas_path.rpartition('/')[2]} {release.run2d}"
+
+
+def _leaves(model: type[BaseModel], above: str = "") -> Iterator[tuple[str, FieldInfo]]:
+    """(key as the table writes it, field) of everything that has a value of its own."""
+    for name, field in model.model_fields.items():
+        inner = section_of(field.annotation)
+        if inner is None:
+            yield above + name, field
+        else:
+            yield from _leaves(inner, f"{above}{name}{'' if inner is field.annotation else '[]'}.")
+
+
+def _default(field: FieldInfo, shown: Shown) -> str:
+    if field.is_required():
+        return "required"
+    if field.default is None:
+        return shown.default
+    if isinstance(field.default, tuple):
+        return f"`[{', '.join(map(str, field.default))}]`"
+    return f"`{field.default}`"
+
+
+def put_table(readme: str, table: str) -> str:
+    """README.md with its table of all keys replaced.
+
+    Raises
+    ------
+    ValueError
+        If the lines that enclose the table are not there, each once.
+    """
+    enclosed = re.compile(f"(?<={re.escape(TABLE_BEGIN)}\n).*?(?=^{re.escape(TABLE_END)}$)", re.DOTALL | re.MULTILINE)
+    changed, found = enclosed.subn(lambda match: f"\n{table}\n", readme)
+    if found != 1:
+        raise ValueError(f"{README}: not one table between '{TABLE_BEGIN}' and '{TABLE_END}'")
+    return changed
+
+
+def write_documents(repository: Path | str, laws: Collection[str]) -> list[str]:
+    """Write the schema and the table of a repository anew; returns the names of the files that changed."""
+    repository = Path(repository)
+    releases = read_releases(repository / RELEASES, laws)
+    readme = (repository / README).read_text(encoding="utf-8")
+    contents = {SCHEMA: make_schema(releases), README: put_table(readme, make_table(releases))}
+    changed = [
+        name
+        for name, content in contents.items()
+        if not (repository / name).is_file() or (repository / name).read_text(encoding="utf-8") != content
+    ]
+    for name in changed:
+        write_text(repository / name, contents[name])
+    return changed
+
+
+def main() -> None:
+    from bosscal.noise import LAWS  # only here: the configuration itself needs no numbers
+
+    changed: Sequence[str] = write_documents(Path.cwd(), LAWS)
+    print("written: " + ", ".join(changed) if changed else "up to date")
+
+
+if __name__ == "__main__":
+    main()
