@@ -12,12 +12,13 @@ report: "workflow/report/workflow.rst"
 
 
 include: "workflow/rules/common.smk"
+include: "workflow/rules/targets.smk"
 include: "workflow/rules/simulate.smk"
 include: "workflow/rules/download.smk"
-include: "workflow/rules/targets.smk"
 include: "workflow/rules/extract.smk"
 include: "workflow/rules/calibrate.smk"
 include: "workflow/rules/compare.smk"
+include: "workflow/rules/spectra.smk"
 include: "workflow/rules/export.smk"
 include: "workflow/rules/plot.smk"
 include: "workflow/rules/plates.smk"
@@ -27,7 +28,7 @@ include: "workflow/rules/report.smk"
 rule all:
     default_target: True
     input:
-        "results/report/index.html",
+        rules.report.output,
         get_calib_files,
         # A step after a checkpoint does not ask whether the checkpoint's output is there, so the end of the run does.
         rules.list_exposures.output,

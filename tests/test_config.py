@@ -12,7 +12,7 @@ import pytest
 import yaml
 from conftest import REPOSITORY
 
-from bosscal.errors import UserError
+from bosscal.base.errors import UserError
 from bosscal.mirror import mask_bits
 from bosscal.noise import LAWS
 from bosscal.run import configuration

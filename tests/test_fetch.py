@@ -8,7 +8,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 import tenacity
 
-from bosscal.errors import UserError
+from bosscal.base.errors import UserError
 from bosscal.fetch import ATTEMPTS, fetch
 
 PATH = "/sas/dr12/boss/spectro/redux/v5_7_0/platelist.fits"

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from conftest import REPOSITORY
 
-from bosscal.errors import UserError
-from bosscal.files import Arrays, replacing, sha1sum, write_arrays, write_json
+from bosscal.base.errors import UserError
+from bosscal.base.files import Arrays, replacing, sha1sum, write_arrays, write_json
 from bosscal.job import logged
 from bosscal.provenance import code_digest, code_files
 

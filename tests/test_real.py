@@ -9,7 +9,7 @@ from conftest import Workflow, serving
 
 from bosscal.exposure import CameraExposure
 from bosscal.surveyfiles import read_exposures, read_platelist, read_spec
-from bosscal.targets import find_mjd
+from bosscal.survey.targets import find_mjd
 
 STANDARDS_OF_6118 = [48, 132, 142, 212, 306, 324, 418, 434, 478, 590, 600, 649, 674, 948, 956]
 
@@ -138,7 +138,7 @@ def test_exposures_of_a_real_header(real_data):
 
 def test_a_spec_lite_file_is_not_a_full_one(real_data):
     """Protects against a lite file where a full one is needed: the exposure's table is missing, and is named."""
-    from bosscal.errors import UserError
+    from bosscal.base.errors import UserError
 
     path = real_data / "sas/dr12/boss/spectro/redux/v5_7_0/spectra/lite/7102/spec-7102-56666-0082.fits"
     with pytest.raises(UserError, match="no HDU B1-00172276"):

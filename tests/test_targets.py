@@ -5,9 +5,9 @@ from dataclasses import replace
 
 import pytest
 
-from bosscal.errors import UserError
+from bosscal.base.errors import UserError
 from bosscal.run.configuration import TargetEntry
-from bosscal.targets import (
+from bosscal.survey.targets import (
     Request,
     Target,
     exposure_sources,

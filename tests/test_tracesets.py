@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from astropy.io import fits
 
-from bosscal.errors import UserError
+from bosscal.base.errors import UserError
 from bosscal.tracesets import Jump, TraceSet, bin_size
 
 

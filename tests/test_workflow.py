@@ -25,7 +25,7 @@ from bosscal.exposure import CameraExposure, select
 from bosscal.figures.noise import noise_panels
 from bosscal.figures.panels import six_panels
 from bosscal.figures.style import style
-from bosscal.files import Arrays
+from bosscal.base.files import Arrays
 
 
 def figures(number):

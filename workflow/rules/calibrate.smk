@@ -3,20 +3,20 @@
 
 rule calibrate:
     input:
-        "results/extract_frame/{plate_mjd}/{unit}.npz",
+        "results/extract_frame/{release}/{plate_mjd}/{exposure}.npz",
     output:
-        "results/calibrate/{plate_mjd}/{unit}.npz",
+        "results/calibrate/{release}/{plate_mjd}/{exposure}.npz",
     log:
-        "results/logs/calibrate/{plate_mjd}/{unit}.log",
+        "results/logs/calibrate/{release}/{plate_mjd}/{exposure}.log",
     benchmark:
-        "results/benchmarks/calibrate/{plate_mjd}/{unit}.tsv"
+        "results/benchmarks/calibrate/{release}/{plate_mjd}/{exposure}.tsv"
     conda:
         ENVIRONMENT
     resources:
-        mem_mb=1500,
+        mem_mb=700,
     params:
         code=code("calibrate.py"),
-        noise_law=RELEASE["noise_law"],
+        noise_law=lambda wildcards: RELEASES[wildcards.release].noise_law,
         mask_allow=MASK_ALLOW,
     script:
         "../scripts/calibrate.py"

@@ -3,34 +3,33 @@
 
 rule compare:
     input:
-        exposure="results/extract_frame/{plate_mjd}/{unit}.npz",
-        calibration="results/calibrate/{plate_mjd}/{unit}.npz",
+        exposure="results/extract_frame/{release}/{plate_mjd}/{exposure}.npz",
+        prediction="results/calibrate/{release}/{plate_mjd}/{exposure}.npz",
     output:
-        "results/compare/{plate_mjd}/{unit}.ecsv",
+        "results/compare/{release}/{plate_mjd}/{exposure}.ecsv",
     log:
-        "results/logs/compare/{plate_mjd}/{unit}.log",
+        "results/logs/compare/{release}/{plate_mjd}/{exposure}.log",
     benchmark:
-        "results/benchmarks/compare/{plate_mjd}/{unit}.tsv"
+        "results/benchmarks/compare/{release}/{plate_mjd}/{exposure}.tsv"
     conda:
         ENVIRONMENT
     resources:
-        mem_mb=1500,
+        mem_mb=700,
     params:
         code=code("compare.py"),
-        noise_law=RELEASE["noise_law"],
     script:
         "../scripts/compare.py"
 
 
 rule summarize:
     input:
-        lambda wildcards: [f"results/compare/{plate_mjd}/{unit}.ecsv" for plate_mjd, unit in get_units()],
+        get_comparisons,
     output:
-        report("results/compare/summary.ecsv", caption="../report/summary.rst", category="Tables"),
+        report(f"{COMPARE}/summary.ecsv", caption="../report/summary.rst", category="Tables"),
     log:
-        "results/logs/summarize.log",
+        f"{COMPARE.replace('results', 'results/logs', 1)}/summarize.log",
     benchmark:
-        "results/benchmarks/summarize.tsv"
+        f"{COMPARE.replace('results', 'results/benchmarks', 1)}/summarize.tsv"
     conda:
         ENVIRONMENT
     params:

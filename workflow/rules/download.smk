@@ -3,23 +3,36 @@
 
 def get_source(wildcards):
     """The simulated plate is made by a rule; a real server is not."""
-    return f"{SIMULATED}/{wildcards.server_path}" if IS_SIMULATED else []
+    path = f"/{wildcards.server_path}"
+    simulated = any(
+        source.simulated and path.startswith(paths.redux_folder(FINDERS[name])) for name, source in SOURCES.items()
+    )
+    return f"{SIMULATED}{path}" if simulated else []
+
+
+def get_server_paths(wildcards):
+    """Where on the server the file may lie: releases differ in the folder of full spec files."""
+    path = f"/{wildcards.server_path}"
+    of_release = next(name for name in SOURCES if path.startswith(paths.redux_folder(FINDERS[name])))
+    return [path, *alternatives(RELEASES[of_release], path)]
 
 
 rule download:
     input:
         get_source,
     output:
-        f"{MIRROR}/{{server_path}}",
+        "{mirror}/{server_path}",
     log:
-        "results/logs/download/{server_path}.log",
+        "results/logs/download/{mirror}/{server_path}.log",
     benchmark:
-        "results/benchmarks/download/{server_path}.tsv"
+        "results/benchmarks/download/{mirror}/{server_path}.tsv"
     wildcard_constraints:
         server_path="sas/.+",
     conda:
         ENVIRONMENT
     resources:
         downloads=1,
+    params:
+        server_paths=get_server_paths,
     script:
         "../scripts/download.py"

@@ -3,27 +3,24 @@
 
 rule write_calib:
     input:
-        exposure="results/extract_frame/{plate_mjd}/{exposure}.npz",
-        calibration="results/calibrate/{plate_mjd}/{exposure}.npz",
+        exposure="results/extract_frame/{release}/{plate_mjd}/{exposure}.npz",
+        prediction="results/calibrate/{release}/{plate_mjd}/{exposure}.npz",
     output:
-        "results/calib/{plate_mjd}/spCalib-{exposure}.fits",
+        "results/calib/{release}/{plate_mjd}/spCalib-{exposure}.fits",
     log:
-        "results/logs/write_calib/{plate_mjd}/{exposure}.log",
+        "results/logs/write_calib/{release}/{plate_mjd}/{exposure}.log",
     benchmark:
-        "results/benchmarks/write_calib/{plate_mjd}/{exposure}.tsv"
+        "results/benchmarks/write_calib/{release}/{plate_mjd}/{exposure}.tsv"
     conda:
         ENVIRONMENT
     resources:
-        mem_mb=1500,
+        mem_mb=700,
     params:
         code=code("write_calib.py"),
-        noise_law=RELEASE["noise_law"],
-        release=config["release"],
     script:
         "../scripts/write_calib.py"
 
 
 def get_calib_files(wildcards):
     """Of every camera exposure from frames: a spec file is one itself."""
-    units = {(target.plate_mjd, target.unit): None for target in get_targets() if target.products == "frames"}
-    return [f"results/calib/{plate_mjd}/spCalib-{unit}.fits" for plate_mjd, unit in units]
+    return [f"results/calib/{folder}/spCalib-{unit}.fits" for folder, unit in get_folders("frames")]

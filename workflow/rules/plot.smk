@@ -1,36 +1,54 @@
-# Figures of single spectra: the tutorial's six panels, the error budget of its approximations, and the noise.
+# Figures of single spectra, all kinds of one target in one job: starting to draw takes longer than drawing.
+# bosscal.figures.kinds lists the kinds.
+
+FIGURE = "results/figures/{release}/{plate_mjd}-{fiber}-{exposure}"
 
 
-def get_target(wildcards):
-    return get_targets_by_name()[wildcards.target]
+def get_figures(products):
+    """Outputs: every kind of figure as PNG, for Snakemake's report too, and as PDF."""
+    for kind in kinds.of_spectra(products):
+        yield report(
+            f"{FIGURE}{kind.suffix}.png",
+            caption=f"../report/{kind.module}.rst",
+            category="Figures",
+            labels={"target": "{release} {plate_mjd}-{fiber}-{exposure}", "figure": kind.words},
+        )
+        yield f"{FIGURE}{kind.suffix}.pdf"
 
 
-def get_extracted(wildcards):
-    target = get_target(wildcards)
-    return f"results/extract_frame/{target.plate_mjd}/{target.unit}.npz"
+def get_target_from(products):
+    """Function from wildcards to a target from these products. Another has no such figures: for it the rule is none."""
+
+    def get(wildcards):
+        target = get_target(wildcards)
+        if target.products != products:
+            raise LookupError(f"{target.key} is from {target.products}, not from {products}")
+        return target
+
+    return get
 
 
-def get_calibrated(wildcards):
-    target = get_target(wildcards)
-    return f"results/calibrate/{target.plate_mjd}/{target.unit}.npz"
+def get_step(step, products, suffix=""):
+    """Input function: the npz of a step that a target is in."""
+
+    def get(wildcards):
+        target = get_target_from(products)(wildcards)
+        return f"results/{step}/{target.folder}/{target.unit}.npz"
+
+    return get
 
 
 rule plot:
     input:
-        exposure=get_extracted,
-        calibration=get_calibrated,
+        exposure=get_step("extract_frame", "frames"),
+        prediction=get_step("calibrate", "frames"),
     output:
-        png=report(
-            "results/figures/{target}.png",
-            caption="../report/panels.rst",
-            category="Figures",
-            labels={"target": "{target}", "figure": "six panels"},
-        ),
-        pdf="results/figures/{target}.pdf",
+        *get_figures("frames"),
+        table="results/budget/{release}/{plate_mjd}/{exposure}-{fiber}.ecsv",
     log:
-        "results/logs/plot/{target}.log",
+        "results/logs/plot/{release}/{plate_mjd}/{exposure}-{fiber}.log",
     benchmark:
-        "results/benchmarks/plot/{target}.tsv"
+        "results/benchmarks/plot/{release}/{plate_mjd}/{exposure}-{fiber}.tsv"
     conda:
         ENVIRONMENT
     params:
@@ -40,54 +58,24 @@ rule plot:
         "../scripts/plot.py"
 
 
-rule plot_noise:
+rule plot_spec:
     input:
-        exposure=get_extracted,
-        calibration=get_calibrated,
-    output:
-        png=report(
-            "results/figures/{target}-noise.png",
-            caption="../report/noise.rst",
-            category="Figures",
-            labels={"target": "{target}", "figure": "noise"},
+        lambda wildcards: "results/compare/{0.folder}/spec-{0.fiber:04d}.ecsv".format(
+            get_target_from("spec")(wildcards)
         ),
-        pdf="results/figures/{target}-noise.pdf",
+    output:
+        *get_figures("spec"),
     log:
-        "results/logs/plot_noise/{target}.log",
+        "results/logs/plot_spec/{release}/{plate_mjd}/{exposure}-{fiber}.log",
     benchmark:
-        "results/benchmarks/plot_noise/{target}.tsv"
+        "results/benchmarks/plot_spec/{release}/{plate_mjd}/{exposure}-{fiber}.tsv"
     conda:
         ENVIRONMENT
     params:
-        code=code("plot_noise.py"),
-        noise_law=RELEASE["noise_law"],
+        code=code("plot.py"),
         target=lambda wildcards: get_target(wildcards).to_dict(),
+        # Written beside the input, by the same job.
+        exposure=get_step("extract_frame", "spec"),
+        prediction=get_step("calibrate", "spec"),
     script:
-        "../scripts/plot_noise.py"
-
-
-# Only for targets from frames: a spec file has no calibration components.
-rule plot_budget:
-    input:
-        exposure=get_extracted,
-        calibration=get_calibrated,
-    output:
-        png=report(
-            "results/figures/{target}-budget.png",
-            caption="../report/budget.rst",
-            category="Figures",
-            labels={"target": "{target}", "figure": "error budget"},
-        ),
-        pdf="results/figures/{target}-budget.pdf",
-        table="results/budget/{target}.ecsv",
-    log:
-        "results/logs/plot_budget/{target}.log",
-    benchmark:
-        "results/benchmarks/plot_budget/{target}.tsv"
-    conda:
-        ENVIRONMENT
-    params:
-        code=code("plot_budget.py"),
-        target=lambda wildcards: get_target(wildcards).to_dict(),
-    script:
-        "../scripts/plot_budget.py"
+        "../scripts/plot_spec.py"

@@ -1,59 +1,71 @@
 # One page with everything: what was run, the numbers, the figures, and what they were made from.
+# The script finds every file by its name, so that the order of the inputs does not matter.
 
 
-def get_figures(kind, products=("frames", "spec")):
-    """Input function: a figure of every target that has one of its own."""
-    return lambda wildcards: [
-        f"results/figures/{target.name}{kind}.png"
-        for target in get_targets()
-        if target.products in products and not target.whole_plate
+def get_spectra_figures(wildcards):
+    return [
+        f"results/figures/{target.key}{kind.suffix}.png"
+        for target in get_listed_targets()
+        for kind in kinds.of_spectra(target.products)
     ]
 
 
 def get_budget_tables(wildcards):
-    return [path.replace("figures", "budget").replace("-budget.png", ".ecsv") for path in get_budgets(wildcards)]
+    return [
+        f"results/budget/{target.folder}/{target.unit}-{target.fiber:04d}.ecsv"
+        for target in get_listed_targets()
+        if target.products == "frames"
+    ]
 
 
-get_budgets = get_figures("-budget", products=["frames"])
+def get_plates_figures(wildcards):
+    exposures = get_whole_exposures()
+    of_plates = [
+        f"results/figures/{folder}{kind.suffix}.png"
+        for folder in dict.fromkeys(folder for folder, _ in exposures)
+        for kind in kinds.OF_PLATES
+    ]
+    return of_plates + [
+        f"results/figures/{folder}-{unit}{kind.suffix}.png" for folder, unit in exposures for kind in kinds.OF_EXPOSURES
+    ]
 
 
-def get_of_whole_exposures(path):
-    """Input function: a file of every camera exposure of a whole plate."""
-    return lambda wildcards: [path.format(plate_mjd=plate_mjd, unit=unit) for plate_mjd, unit in get_whole_exposures()]
+def get_outliers(wildcards):
+    return [f"results/outliers/{folder}/{unit}.ecsv" for folder, unit in get_whole_exposures()]
 
 
-def get_overviews(wildcards):
-    plates = dict.fromkeys(plate_mjd for plate_mjd, _ in get_whole_exposures())
-    return [f"results/figures/{plate_mjd}-overview.png" for plate_mjd in plates]
+def get_extracted(products):
+    """Function: the npz of every camera exposure that a target from these products is in."""
+    return lambda wildcards: [f"results/extract_frame/{folder}/{unit}.npz" for folder, unit in get_folders(products)]
 
 
 rule report:
     input:
-        summary="results/compare/summary.ecsv",
-        panels=get_figures(""),
-        noise=get_figures("-noise"),
-        budgets=get_budgets,
+        get_comparisons,
+        summary=rules.summarize.output,
+        figures=get_spectra_figures,
         budget_tables=get_budget_tables,
-        overviews=get_overviews,
-        ratios=get_of_whole_exposures("results/figures/{plate_mjd}-{unit}-ratios.png"),
-        residuals=get_of_whole_exposures("results/figures/{plate_mjd}-{unit}-residuals.png"),
-        outliers=get_of_whole_exposures("results/outliers/{plate_mjd}/{unit}.ecsv"),
-        exposures=lambda wildcards: [f"results/extract_frame/{plate_mjd}/{unit}.npz" for plate_mjd, unit in get_units()],
+        plates=get_plates_figures,
+        outliers=get_outliers,
+        exposures=get_extracted("frames"),
     output:
-        report("results/report/index.html", caption="../report/report.rst", category="Report"),
+        report(f"{REPORT}/index.html", caption="../report/report.rst", category="Report"),
     log:
-        "results/logs/report.log",
+        f"{REPORT.replace('results', 'results/logs', 1)}/report.log",
     benchmark:
-        "results/benchmarks/report.tsv"
+        f"{REPORT.replace('results', 'results/benchmarks', 1)}/report.tsv"
     conda:
         ENVIRONMENT
     params:
         code=code("report.py"),
-        release=config["release"],
-        title=RELEASE["title"],
-        noise_law=RELEASE["noise_law"],
-        source="a simulated mirror made by this workflow" if IS_SIMULATED else URL,
-        mask_allow=config["mask_allow"],
+        releases={name: (RELEASES[name].title, RELEASES[name].noise_law) for name in SOURCES},
+        sources={
+            name: "a simulated mirror made by this workflow" if source.simulated else source.url
+            for name, source in SOURCES.items()
+        },
+        mask_allow=CONFIGURATION.mask_allow,
         targets=lambda wildcards: [target.to_dict() for target in get_targets()],
+        # Written beside the tables of spec files, by the same jobs.
+        exposures=get_extracted("spec"),
     script:
         "../scripts/report.py"

@@ -1,7 +1,7 @@
 # The embedded plate: a server's worth of files in the survey's format, made on demand below results/simulated/.
 # README.md, section "The simulated plate", says what it contains.
 from bosscal import simulation
-from bosscal.provenance import digest
+from bosscal.base.provenance import digest
 
 SIMULATION = {
     "seed": 20130402,

@@ -1,47 +1,65 @@
 # Which spectra the configuration asks for. A plate's night and a coadd's exposures are only known from the
 # survey's own files, so the two steps here are checkpoints. Their outputs are named by what was asked, so that an
 # answer to another question is never taken for this one's.
+import hashlib
 from collections import defaultdict
 from functools import cache
 
 
-def name_of(question):
-    return hashlib.sha256(repr((config["release"], MIRROR, question)).encode()).hexdigest()[:12]
+def name_of(*question):
+    return hashlib.sha256(repr(question).encode()).hexdigest()[:12]
 
 
-PLATES_WITHOUT_MJD = sorted({request.plate for request in REQUESTS if request.mjd is None})
-MJD_QUESTION = name_of(PLATES_WITHOUT_MJD)
+def get_plates_without_mjd(release):
+    return sorted({request.plate for request in REQUESTS if request.release == release and request.mjd is None})
+
+
+def get_mjd_question(release):
+    return name_of(release, SOURCES[release].mirror, get_plates_without_mjd(release))
+
+
+RELEASES_WITHOUT_MJD = [name for name in SOURCES if get_plates_without_mjd(name)]
 # whatever the nights are: the spec files that tell the exposures follow from the entries of the configuration
-EXPOSURES_QUESTION = name_of(sorted(set(targets.exposure_sources(REQUESTS, defaultdict(int)).values())))
+EXPOSURES_QUESTION = name_of(
+    sorted((name, source.mirror) for name, source in SOURCES.items()),
+    sorted(set(targets.exposure_sources(REQUESTS, defaultdict(int)).values())),
+)
 
 
 checkpoint find_mjd:
     input:
-        mirrored(FINDER.get_platelist_path()),
+        lambda wildcards: mirrored(wildcards.release, FINDERS[wildcards.release].get_platelist_path()),
     output:
-        f"results/targets/mjd-{MJD_QUESTION}.json",
+        "results/targets/mjd-{release}-{question}.json",
     log:
-        "results/logs/find_mjd.log",
+        "results/logs/find_mjd/{release}-{question}.log",
     benchmark:
-        "results/benchmarks/find_mjd.tsv"
+        "results/benchmarks/find_mjd/{release}-{question}.tsv"
     conda:
         ENVIRONMENT
     params:
         code=code("find_mjd.py"),
-        plates=PLATES_WITHOUT_MJD,
-        run2d=RELEASE["run2d"],
+        plates=lambda wildcards: get_plates_without_mjd(wildcards.release),
+        run2d=lambda wildcards: RELEASES[wildcards.release].run2d,
     script:
         "../scripts/find_mjd.py"
 
 
-def get_mjd_file(wildcards=None):
-    """The nights that were looked up, if any had to be."""
-    return checkpoints.find_mjd.get().output[0] if PLATES_WITHOUT_MJD else []
+def get_mjd_files(wildcards=None):
+    """The nights that were looked up, of each release for which any had to be."""
+    return [
+        checkpoints.find_mjd.get(release=release, question=get_mjd_question(release)).output[0]
+        for release in RELEASES_WITHOUT_MJD
+    ]
 
 
 def get_mjds():
-    path = get_mjd_file()
-    return {int(plate): mjd for plate, mjd in read_json(path).items()} if path else {}
+    """(release, plate) to the night that was looked up."""
+    return {
+        (release, int(plate)): mjd
+        for release, path in zip(RELEASES_WITHOUT_MJD, get_mjd_files())
+        for plate, mjd in read_json(path).items()
+    }
 
 
 def get_exposure_sources():
@@ -49,28 +67,32 @@ def get_exposure_sources():
     return list(dict.fromkeys(targets.exposure_sources(REQUESTS, get_mjds()).values()))
 
 
-def get_spec_path(products, plate, mjd, fiber):
-    return FINDER.get_spec_path(plate, mjd, fiber, lite=products == "frames")
+def get_spec_path(release, products, plate, mjd, fiber):
+    """Server path of the spec-lite file that tells the exposures of frames, or of a target's full spec file."""
+    if products == "frames":
+        return FINDERS[release].get_spec_path(plate, mjd, fiber, lite=True)
+    return spec_paths(RELEASES[release], plate, mjd, fiber)[0]
 
 
 def get_spec_files(wildcards):
-    return [mirrored(get_spec_path(*source)) for source in get_exposure_sources()]
+    return [mirrored(source[0], get_spec_path(*source)) for source in get_exposure_sources()]
 
 
 checkpoint list_exposures:
     input:
-        mjd=get_mjd_file,
+        mjd=get_mjd_files,
         spec=get_spec_files,
     output:
         f"results/targets/exposures-{EXPOSURES_QUESTION}.json",
     log:
-        "results/logs/list_exposures.log",
+        f"results/logs/list_exposures/{EXPOSURES_QUESTION}.log",
     benchmark:
-        "results/benchmarks/list_exposures.tsv"
+        f"results/benchmarks/list_exposures/{EXPOSURES_QUESTION}.tsv"
     conda:
         ENVIRONMENT
     params:
         code=code("list_exposures.py"),
+        releases=RELEASES_WITHOUT_MJD,
     script:
         "../scripts/list_exposures.py"
 
@@ -89,11 +111,40 @@ def get_targets():
         return targets.resolve(REQUESTS, get_mjds(), exposures)
 
 
+def get_listed_targets():
+    """Those that are not one of a whole plate, and so have figures of their own."""
+    return [target for target in get_targets() if not target.whole_plate]
+
+
 @cache
-def get_targets_by_name():
-    return {target.name: target for target in get_targets()}
+def get_targets_by_key():
+    return {target.key: target for target in get_targets()}
 
 
-def get_units():
-    """(plate_mjd, unit) of the intermediate files that the targets are in, each once."""
-    return list(dict.fromkeys((target.plate_mjd, target.unit) for target in get_targets()))
+def get_target(wildcards):
+    return get_targets_by_key()["{release}/{plate_mjd}-{fiber}-{exposure}".format(**wildcards)]
+
+
+def get_folders(products):
+    """(folder, unit) of the camera exposures that the targets from these products are in, each once."""
+    return list(
+        dict.fromkeys((target.folder, target.unit) for target in get_targets() if target.products == products)
+    )
+
+
+def get_whole_exposures(folder=None):
+    """(folder, unit) of the camera exposures of which all fibers were asked for, of one plate and night or of all."""
+    return list(
+        dict.fromkeys(
+            (target.folder, target.unit)
+            for target in get_targets()
+            if target.whole_plate and target.products == "frames" and folder in (None, target.folder)
+        )
+    )
+
+
+def get_comparisons(wildcards=None):
+    """The tables of the comparison that the targets are in: of a camera exposure of frames, of a whole spec file."""
+    frames = [f"results/compare/{folder}/{unit}.ecsv" for folder, unit in get_folders("frames")]
+    spectra = {(target.folder, target.fiber): None for target in get_targets() if target.products == "spec"}
+    return frames + [f"results/compare/{folder}/spec-{fiber:04d}.ecsv" for folder, fiber in spectra]

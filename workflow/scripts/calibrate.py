@@ -1,16 +1,18 @@
 """Predict calibration and noise of one camera exposure."""
 
-from bosscal.exposure import CameraExposure
-from bosscal.files import write_arrays
-from bosscal.job import logged
-from bosscal.prediction import predict
+from bosscal.base.log import amount, logged, logger
+from bosscal.results.prediction import predict
+from bosscal.survey.exposure import CameraExposure
 
 
-def main(exposure_path, mask_allow, law, output):
-    arrays = predict(CameraExposure.read(exposure_path), mask_allow, law)
-    write_arrays(output, arrays, {"mask_allow": mask_allow, "noise_law": law})
+def main(exposure_path, noise_law, mask_allow, output):
+    """Write the npz of a prediction."""
+    logger.info("read %s", amount(exposure_path))
+    predict(CameraExposure.read(exposure_path), noise_law, mask_allow).write(output)
+    logger.info("noise law %s, wrote %s", noise_law, amount(output))
 
 
-with logged(snakemake.log[0]):
-    params = snakemake.params
-    main(snakemake.input[0], params.mask_allow, params.noise_law, snakemake.output[0])
+if "snakemake" in globals():
+    with logged(snakemake.log[0]):
+        params = snakemake.params
+        main(snakemake.input[0], params.noise_law, params.mask_allow, snakemake.output[0])

@@ -1,15 +1,20 @@
 """Compare prediction and pipeline for every fiber of one camera exposure."""
 
-from bosscal.comparison import compare_fibers
-from bosscal.exposure import CameraExposure
-from bosscal.files import Arrays
-from bosscal.job import logged
-from bosscal.tables import write_table
+from bosscal.base.log import amount, logged, logger
+from bosscal.base.tables import write_table
+from bosscal.results.comparison import compare_fibers
+from bosscal.results.prediction import Prediction
+from bosscal.survey.exposure import CameraExposure
 
 
-def main(exposure_path, calibration_path, law, output):
-    write_table(output, compare_fibers(CameraExposure.read(exposure_path), Arrays(calibration_path), law))
+def main(exposure_path, prediction_path, output):
+    """Write a table with a row per fiber."""
+    logger.info("read %s and %s", amount(exposure_path), amount(prediction_path))
+    table = compare_fibers(CameraExposure.read(exposure_path), Prediction.read(prediction_path))
+    write_table(output, table)
+    logger.info("%d fibers, wrote %s", len(table), amount(output))
 
 
-with logged(snakemake.log[0]):
-    main(snakemake.input.exposure, snakemake.input.calibration, snakemake.params.noise_law, snakemake.output[0])
+if "snakemake" in globals():
+    with logged(snakemake.log[0]):
+        main(snakemake.input.exposure, snakemake.input.prediction, snakemake.output[0])

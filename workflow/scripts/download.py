@@ -1,8 +1,25 @@
 """Bring one file of the survey into the local mirror."""
 
-from bosscal.fetch import fetch
-from bosscal.job import logged
+from pathlib import Path
 
-with logged(snakemake.log[0]):
-    server_path = f"/{snakemake.wildcards.server_path}"
-    fetch(snakemake.config["data"]["url"], server_path, snakemake.output[0].removesuffix(server_path))
+from bosscal.base.log import amount, logged, logger
+from bosscal.survey.fetch import MissingFileError, fetch
+
+
+def main(servers, server_paths, local_path):
+    """Fetch the first of some server paths that is there, from the server that holds its reduction."""
+    url = next(url for folder, url in servers.items() if server_paths[0].startswith(folder))
+    for path in server_paths:
+        try:
+            fetch(url, path, local_path)
+        except MissingFileError:
+            if path == server_paths[-1]:
+                raise
+        else:
+            logger.info("%s from %s%s", amount(local_path), url.rstrip("/"), path)
+            return
+
+
+if "snakemake" in globals():
+    with logged(snakemake.log[0]):
+        main(snakemake.config["servers"], snakemake.params.server_paths, Path(snakemake.output[0]))

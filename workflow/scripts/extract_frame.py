@@ -2,23 +2,32 @@
 
 from pathlib import Path
 
-from bosscal.job import logged
-from bosscal.surveyfiles import read_frames
+from bosscal.base.log import amount, logged, logger
+from bosscal.survey.frames import read_frames
 
 
-def main(frames, thrucorr, names, plate, mjd, output):
+def main(frames, thrucorr, names, release, plate, mjd, output):
+    """Read the files of a camera exposure into one npz."""
     # The file is empty where the server has none.
     paths = [*frames, *(path for path in thrucorr if Path(path).stat().st_size)]
-    read_frames(paths, names[: len(paths)], plate, mjd).write(output)
+    for path in paths:
+        logger.info("read %s", amount(path))
+    exposure = read_frames(paths, names[: len(paths)], release, plate, mjd)
+    nfiber, nrow = exposure.flux.shape
+    logger.info("%s: %d fibers, %d rows", exposure.header.where, nfiber, nrow)
+    exposure.write(output)
+    logger.info("wrote %s", amount(output))
 
 
-with logged(snakemake.log[0]):
-    plate, mjd = map(int, snakemake.wildcards.plate_mjd.split("-"))
-    main(
-        snakemake.input.frames,
-        snakemake.input.get("thrucorr", []),
-        snakemake.params.names,
-        plate,
-        mjd,
-        snakemake.output[0],
-    )
+if "snakemake" in globals():
+    with logged(snakemake.log[0]):
+        plate, mjd = map(int, snakemake.wildcards.plate_mjd.split("-"))
+        main(
+            snakemake.input.frames,
+            snakemake.input.get("thrucorr", []),
+            snakemake.params.names,
+            snakemake.wildcards.release,
+            plate,
+            mjd,
+            snakemake.output[0],
+        )

@@ -1,15 +1,20 @@
 """Find the night of every plate whose entry in the configuration gives none."""
 
-from bosscal.files import write_json
-from bosscal.job import logged
-from bosscal.surveyfiles import read_platelist
-from bosscal.targets import find_mjd
+from bosscal.base.files import write_json
+from bosscal.base.log import amount, logged, logger
+from bosscal.survey.platelist import read_platelist
+from bosscal.survey.targets import find_mjd
 
 
 def main(platelist_path, plates, run2d, output):
+    """Look up the plates in a platelist and write {plate: mjd}."""
     platelist = read_platelist(platelist_path)
-    write_json(output, {plate: find_mjd(platelist, plate, run2d) for plate in plates})
+    logger.info("%s: %d plates", amount(platelist_path), len(platelist))
+    mjds = {plate: find_mjd(platelist, plate, run2d) for plate in plates}
+    logger.info("nights: %s", mjds)
+    write_json(output, mjds)
 
 
-with logged(snakemake.log[0]):
-    main(snakemake.input[0], snakemake.params.plates, snakemake.params.run2d, snakemake.output[0])
+if "snakemake" in globals():
+    with logged(snakemake.log[0]):
+        main(snakemake.input[0], snakemake.params.plates, snakemake.params.run2d, snakemake.output[0])

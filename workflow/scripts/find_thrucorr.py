@@ -2,20 +2,25 @@
 
 from pathlib import Path
 
-from bosscal.fetch import MissingFileError, fetch
-from bosscal.job import logged
+from bosscal.base.log import amount, logged, logger
+from bosscal.survey.fetch import MissingFileError, fetch
 
 
-def main(url, server_path, mirror, output):
-    output = Path(output)
+def main(servers, server_path, mirror, output):
+    """Fetch the file, and link ``output`` to it; make it empty if there is none."""
+    url = next(url for folder, url in servers.items() if server_path.startswith(folder))
+    output, local_path = Path(output), Path(f"{mirror}{server_path}")
     try:
-        fetch(url, server_path, mirror)
+        fetch(url, server_path, local_path)
     except MissingFileError:
+        logger.info("none at %s%s: T is 1", url.rstrip("/"), server_path)
         output.touch()
     else:
-        output.symlink_to((Path(mirror) / server_path.lstrip("/")).resolve())
+        logger.info("%s from %s%s", amount(local_path), url.rstrip("/"), server_path)
+        output.symlink_to(local_path.resolve())
 
 
-with logged(snakemake.log[0]):
-    params = snakemake.params
-    main(snakemake.config["data"]["url"], params.path, params.mirror, snakemake.output[0])
+if "snakemake" in globals():
+    with logged(snakemake.log[0]):
+        params = snakemake.params
+        main(snakemake.config["servers"], params.path, params.mirror, snakemake.output[0])

@@ -1,19 +1,32 @@
 """List the exposures of every coadd, and check that those asked for are among them."""
 
-from bosscal.files import read_json, write_json
-from bosscal.job import logged
-from bosscal.surveyfiles import read_exposures
-from bosscal.targets import exposure_sources, exposures_to_json, parse_requests, resolve
+from bosscal.base.files import read_json, write_json
+from bosscal.base.log import logged, logger
+from bosscal.survey.spectra import read_exposures
+from bosscal.survey.targets import Request, exposure_sources, exposures_to_json, resolve
 
 
-def main(spec_paths, mjd_path, config_targets, output):
-    requests = parse_requests(config_targets)
-    mjds = {int(plate): mjd for plate, mjd in read_json(mjd_path).items()} if mjd_path else {}
+def main(spec_paths, mjd_paths, releases, requests, output):
+    """Read the exposures from spec files, resolve the requests, and write the exposures."""
+    mjds = {
+        (release, int(plate)): mjd
+        for release, path in zip(releases, mjd_paths, strict=True)
+        for plate, mjd in read_json(path).items()
+    }
     sources = dict.fromkeys(exposure_sources(requests, mjds).values())
     exposures = {source: read_exposures(path) for source, path in zip(sources, spec_paths, strict=True)}
-    resolve(requests, mjds, exposures)
+    for source, cameras in exposures.items():
+        logger.info("%s: %s", source, {camera: sorted(numbers) for camera, numbers in cameras.items()})
+    logger.info("%d spectra", len(resolve(requests, mjds, exposures)))
     write_json(output, exposures_to_json(exposures))
 
 
-with logged(snakemake.log[0]):
-    main(snakemake.input.spec, snakemake.input.mjd, snakemake.config["targets"], snakemake.output[0])
+if "snakemake" in globals():
+    with logged(snakemake.log[0]):
+        main(
+            snakemake.input.spec,
+            snakemake.input.mjd,
+            snakemake.params.releases,
+            [Request(**request) for request in snakemake.config["requests"]],
+            snakemake.output[0],
+        )

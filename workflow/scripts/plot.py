@@ -1,18 +1,24 @@
-"""Draw the tutorial's six panels for one target."""
+"""Draw all figures of one target from frames, and write what each of the tutorial's approximations costs it."""
 
-from bosscal.exposure import CameraExposure, select
-from bosscal.figures.panels import panel_title, six_panels
-from bosscal.figures.style import save, style
-from bosscal.files import Arrays
-from bosscal.job import logged
-from bosscal.targets import Target
-
-
-def main(exposure_path, calibration_path, target, outputs):
-    exposure, reconstruction = select(target.fiber, CameraExposure.read(exposure_path), Arrays(calibration_path))
-    with style():
-        save(six_panels(exposure, reconstruction, panel_title(exposure, target)), *outputs)
+from bosscal.base.log import amount, logged, logger
+from bosscal.base.tables import write_table
+from bosscal.calibration.budget import budget_table
+from bosscal.figures.drawing import draw_spectrum
+from bosscal.results.spectrum import read_spectrum
+from bosscal.survey.targets import Target
 
 
-with logged(snakemake.log[0]):
-    main(snakemake.input.exposure, snakemake.input.calibration, Target(**snakemake.params.target), snakemake.output)
+def main(exposure_path, prediction_path, target, figures, table):
+    """Draw the figures and write the table of the error budget."""
+    logger.info("read %s and %s", amount(exposure_path), amount(prediction_path))
+    spectrum = read_spectrum(exposure_path, prediction_path, target)
+    draw_spectrum(spectrum, figures)
+    write_table(table, budget_table(spectrum.exposure, spectrum.effects, target.fiber))
+    logger.info("wrote %s", ", ".join([*figures, table]))
+
+
+if "snakemake" in globals():
+    with logged(snakemake.log[0]):
+        files, target = snakemake.input, Target(**snakemake.params.target)
+        figures = [path for path in snakemake.output if path != snakemake.output.table]
+        main(files.exposure, files.prediction, target, figures, snakemake.output.table)

@@ -5,10 +5,10 @@ from bosscal.exposure import CameraExposure, select
 from bosscal.figures.budget import budget_panels
 from bosscal.figures.panels import panel_title
 from bosscal.figures.style import save, style
-from bosscal.files import Arrays
+from bosscal.base.files import Arrays
 from bosscal.job import logged
 from bosscal.tables import write_table
-from bosscal.targets import Target
+from bosscal.survey.targets import Target
 
 
 def main(exposure_path, calibration_path, target, figure_paths, table_path):

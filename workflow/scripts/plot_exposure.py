@@ -1,36 +1,26 @@
 """Draw all fibers of a camera exposure, and find those that stand out."""
 
-import numpy as np
-from astropy.table import Table
-
-from bosscal.exposure import CameraExposure
-from bosscal.figures.plate import residual_images, variance_ratios
-from bosscal.figures.style import save, style
-from bosscal.files import Arrays
-from bosscal.job import logged
-from bosscal.outliers import find_outliers
-from bosscal.statistics import reldiff, safe_ratio
-from bosscal.tables import write_table
+from bosscal.base.log import amount, logged, logger
+from bosscal.base.tables import read_table, write_table
+from bosscal.figures.drawing import draw_exposure
+from bosscal.results.outliers import find_outliers
+from bosscal.results.prediction import Prediction
+from bosscal.survey.exposure import CameraExposure
 
 
-def main(exposure_path, calibration_path, table_path, mask_bits, mask_allow, output):
-    exposure, calibration = CameraExposure.read(exposure_path), Arrays(calibration_path)
-    table = Table.read(table_path, format="ascii.ecsv")
-    flux = exposure.flux.astype(np.float64)
-    flux_reldiff = safe_ratio(np.abs(flux - calibration["pipeline_flux"]), np.abs(flux))
-    tutorial_reldiff = reldiff(calibration["calib_applied"], calibration["calib_predicted"])
-    with style():
-        residuals = residual_images(
-            exposure,
-            np.ma.masked_array(flux_reldiff, exposure.ivar <= 0),
-            np.ma.masked_array(tutorial_reldiff, ~calibration["compared"]),
-        )
-        save(residuals, output.residuals, output.residuals_pdf)
-        save(variance_ratios(exposure, table), output.ratios, output.ratios_pdf)
-    outliers = find_outliers(exposure, calibration["pipeline_flux"], table, mask_bits, mask_allow)
-    write_table(output.outliers, outliers)
+def main(exposure_path, prediction_path, table_path, mask_bits, figures, outliers_path):
+    """Draw the figures and write the table of outliers."""
+    logger.info("read %s, %s and %s", *map(amount, (exposure_path, prediction_path, table_path)))
+    exposure, prediction = CameraExposure.read(exposure_path), Prediction.read(prediction_path)
+    table = read_table(table_path)
+    draw_exposure(exposure, prediction, table, figures)
+    outliers = find_outliers(exposure, prediction.flux, table, mask_bits, prediction.header.mask_allow)
+    write_table(outliers_path, outliers)
+    logger.info("%d fibers stand out, wrote %s", len(outliers), ", ".join([*figures, outliers_path]))
 
 
-with logged(snakemake.log[0]):
-    files, params = snakemake.input, snakemake.params
-    main(files.exposure, files.calibration, files.table, params.mask_bits, params.mask_allow, snakemake.output)
+if "snakemake" in globals():
+    with logged(snakemake.log[0]):
+        files, output = snakemake.input, snakemake.output
+        figures = [path for path in output if path != output.outliers]
+        main(files.exposure, files.prediction, files.table, snakemake.params.mask_bits, figures, output.outliers)

@@ -1,17 +1,17 @@
 """Draw the distributions over the fibers of all camera exposures of a plate."""
 
-from astropy.table import Table
-
-from bosscal.figures.plate import plate_overview
-from bosscal.figures.style import save, style
-from bosscal.job import logged
+from bosscal.base.log import logged, logger
+from bosscal.base.tables import read_table
+from bosscal.figures.drawing import draw_plate
 
 
-def main(table_paths, outputs):
-    tables = [Table.read(path, format="ascii.ecsv") for path in table_paths]
-    with style():
-        save(plate_overview(tables), *outputs)
+def main(table_paths, figures):
+    """Draw the figures."""
+    logger.info("read %s", ", ".join(table_paths))
+    draw_plate([read_table(path) for path in table_paths], figures)
+    logger.info("wrote %s", ", ".join(figures))
 
 
-with logged(snakemake.log[0]):
-    main(snakemake.input, snakemake.output)
+if "snakemake" in globals():
+    with logged(snakemake.log[0]):
+        main(list(snakemake.input), list(snakemake.output))

@@ -2,67 +2,71 @@
 
 from pathlib import Path
 
-from astropy.table import Table, vstack
-
-from bosscal.exposure import CameraExposure
-from bosscal.files import write_text
-from bosscal.job import logged
-from bosscal.provenance import library_versions
+from bosscal.base.files import write_text
+from bosscal.base.log import amount, logged, logger
+from bosscal.base.provenance import library_versions
+from bosscal.base.tables import read_table
+from bosscal.figures import kinds
 from bosscal.report import render
-from bosscal.targets import Target
+from bosscal.results.comparison import stack
+from bosscal.survey.exposure import CameraExposure
+from bosscal.survey.targets import Target
 
 
-def read_figures(targets, panels, noise, budgets):
-    """PNG bytes of each target's figures, by a few words on what they show; only frames have a budget."""
-    budgets = iter(budgets)
-    figures = []
-    for target, panel_path, noise_path in zip(targets, panels, noise, strict=True):
-        paths = {"Six panels": panel_path}
-        if target.products == "frames":
-            paths["Error budget"] = next(budgets)
-        paths["Noise"] = noise_path
-        figures.append({f"{words} of {target.name}": Path(path).read_bytes() for words, path in paths.items()})
-    return figures
+def by_name(paths):
+    """Files by release and name without suffix, which is how targets and plates call them."""
+    return {f"{Path(path).parent.name}/{Path(path).stem}": Path(path) for path in paths}
 
 
-def read_plates(overviews, residuals, ratios, outliers):
-    """Figures and tables of whole plates, if there are any."""
-    if not overviews:
-        return {}
-    exposures = [path for pair in zip(residuals, ratios, strict=True) for path in pair]
+def figures_of(target, files):
+    """PNG bytes of a target's figures, by a few words on what each shows."""
     return {
-        "overviews": {Path(path).stem: Path(path).read_bytes() for path in overviews},
-        "exposures": {Path(path).stem: Path(path).read_bytes() for path in exposures},
-        "outliers": stack(outliers),
+        f"{kind.words} of {target.name}": files[f"{target.key}{kind.suffix}"].read_bytes()
+        for kind in kinds.of_spectra(target.products)
     }
 
 
-def stack(paths):
-    """Tables of the same columns as one; None for none."""
-    tables = [Table.read(path, format="ascii.ecsv") for path in paths]
-    return vstack(tables, metadata_conflicts="silent") if tables else None
+def plates_of(files, outliers):
+    """Figures and tables of whole plates, if there are any."""
+    if not files:
+        return {}
+    of_plates = tuple(kind.suffix for kind in kinds.OF_PLATES)
+    figures = {name: path.read_bytes() for name, path in files.items()}
+    return {
+        "overviews": {name: png for name, png in figures.items() if name.endswith(of_plates)},
+        "exposures": {name: png for name, png in figures.items() if not name.endswith(of_plates)},
+        "outliers": stack([read_table(path) for path in outliers]),
+    }
 
 
-def main(files, run, targets, output):
-    listed = [target for target in targets if not target.whole_plate]
+def main(run, targets, summary, figures, budget_tables, plates, outliers, exposures, output):
+    """Write the page from tables, figures and the headers of the camera exposures."""
+    figures = by_name(figures)
     html = render(
         run=run,
         targets=targets,
-        summary=Table.read(files.summary, format="ascii.ecsv"),
-        budget=stack(files.budget_tables),
-        figures=read_figures(listed, files.panels, files.noise, files.budgets),
-        plates=read_plates(files.overviews, files.residuals, files.ratios, files.outliers),
-        headers=[CameraExposure.read(path).header for path in files.exposures],
+        summary=read_table(summary),
+        budget=stack([read_table(path) for path in budget_tables]) if budget_tables else None,
+        figures=[figures_of(target, figures) for target in targets if not target.whole_plate],
+        plates=plates_of(by_name(plates), outliers),
+        headers=[CameraExposure.read(path).header for path in exposures],
         versions=library_versions(),
     )
     write_text(output, html)
+    logger.info("%d targets, %d figures, wrote %s", len(targets), len(figures) + len(plates), amount(output))
 
 
-with logged(snakemake.log[0]):
-    params = snakemake.params
-    main(
-        snakemake.input,
-        {name: params[name] for name in ("release", "title", "noise_law", "source", "mask_allow")},
-        [Target(**target) for target in params.targets],
-        snakemake.output[0],
-    )
+if "snakemake" in globals():
+    with logged(snakemake.log[0]):
+        files, params = snakemake.input, snakemake.params
+        main(
+            {name: params[name] for name in ("releases", "sources", "mask_allow")},
+            [Target(**target) for target in params.targets],
+            files.summary,
+            files.figures,
+            files.budget_tables,
+            files.plates,
+            files.outliers,
+            [*files.exposures, *params.exposures],
+            snakemake.output[0],
+        )

@@ -1,10 +1,11 @@
 """Write one of the simulated plate's files; which one follows from the rule."""
 
 from bosscal import simulation
-from bosscal.job import logged
+from bosscal.base.log import logged, logger
 
 
 def main(rule, root, seed, wildcards):
+    """Write the file or files of a rule below ``root``."""
     if rule == "simulate_frames":
         simulation.simulate_camera_exposure(root, wildcards.camera, int(wildcards.expnum), seed)
     elif rule == "simulate_flat":
@@ -19,8 +20,10 @@ def main(rule, root, seed, wildcards):
         simulation.write_spec(root, int(wildcards.fiber))
     elif rule == "simulated_plate":
         simulation.write_sha1sum(root)
+    logger.info("%s %s: wrote below %s", rule, dict(wildcards), root)
 
 
-with logged(snakemake.log[0]):
-    root = snakemake.output[0].partition("/sas/")[0]
-    main(snakemake.rule, root, snakemake.params.seed, snakemake.wildcards)
+if "snakemake" in globals():
+    with logged(snakemake.log[0]):
+        root = snakemake.output[0].partition("/sas/")[0]
+        main(snakemake.rule, root, snakemake.params.seed, snakemake.wildcards)

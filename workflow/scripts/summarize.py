@@ -1,19 +1,19 @@
 """Collect the targets' rows of all comparison tables into one."""
 
-from pathlib import Path
-
-from astropy.table import Table
-
-from bosscal.comparison import summarize
-from bosscal.job import logged
-from bosscal.tables import write_table
-from bosscal.targets import Target
+from bosscal.base.log import amount, logged, logger
+from bosscal.base.tables import read_table, write_table
+from bosscal.results.comparison import stack, summarize
+from bosscal.survey.targets import Target
 
 
 def main(paths, targets, output):
-    tables = {(Path(path).parent.name, Path(path).stem): Table.read(path, format="ascii.ecsv") for path in paths}
-    write_table(output, summarize([Target(**target) for target in targets], tables))
+    """Write a table with a row per target, in the order of the configuration."""
+    tables = [read_table(path) for path in paths]
+    logger.info("read %d tables", len(tables))
+    write_table(output, summarize(targets, stack(tables)))
+    logger.info("%d targets, wrote %s", len(targets), amount(output))
 
 
-with logged(snakemake.log[0]):
-    main(snakemake.input, snakemake.params.targets, snakemake.output[0])
+if "snakemake" in globals():
+    with logged(snakemake.log[0]):
+        main(snakemake.input, [Target(**target) for target in snakemake.params.targets], snakemake.output[0])

@@ -1,21 +1,18 @@
 """Write the spCalib file of one camera exposure."""
 
-from bosscal.export import write_calib
-from bosscal.exposure import CameraExposure
-from bosscal.files import Arrays
-from bosscal.job import logged
+from bosscal.base.log import amount, logged, logger
+from bosscal.results.export import write_calib
+from bosscal.results.prediction import Prediction
+from bosscal.survey.exposure import CameraExposure
 
 
-def main(exposure_path, calibration_path, law, release, output):
-    write_calib(output, CameraExposure.read(exposure_path), Arrays(calibration_path), law, release)
+def main(exposure_path, prediction_path, output):
+    """Write calibration, electrons and noise of all fibers as FITS."""
+    logger.info("read %s and %s", amount(exposure_path), amount(prediction_path))
+    write_calib(output, CameraExposure.read(exposure_path), Prediction.read(prediction_path))
+    logger.info("wrote %s", amount(output))
 
 
-with logged(snakemake.log[0]):
-    params = snakemake.params
-    main(
-        snakemake.input.exposure,
-        snakemake.input.calibration,
-        params.noise_law,
-        params.release,
-        snakemake.output[0],
-    )
+if "snakemake" in globals():
+    with logged(snakemake.log[0]):
+        main(snakemake.input.exposure, snakemake.input.prediction, snakemake.output[0])

@@ -36,7 +36,7 @@ def _imported_modules(path: Path) -> Iterator[Path]:
 def code_files(script: Pathlike) -> list[Path]:
     """A script, every module of this package that it imports, directly or not, and their data files; sorted.
 
-    A package that finds its modules by itself (:mod:`bosscal.base.discovery`) imports all of them.
+    What finds modules by itself (:mod:`bosscal.base.discovery`) imports all those beside it.
     """
     found: set[Path] = set()
     waiting = [Path(script)]
@@ -49,8 +49,8 @@ def code_files(script: Pathlike) -> list[Path]:
         waiting.extend(imported)
         if path.name == "__init__.py":  # templates and numbers that lie beside the code
             found.update(file for file in path.parent.iterdir() if file.is_file() and file.suffix in DATA_SUFFIXES)
-            if PACKAGE / "base" / "discovery.py" in imported:
-                waiting.extend(path.parent.glob("*.py"))
+        if PACKAGE / "base" / "discovery.py" in imported:
+            waiting.extend(path.parent.glob("*.py"))
     return sorted(found)
 
 

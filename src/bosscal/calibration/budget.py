@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from bosscal.base.arithmetic import interpolate_rows, inverse, reldiff
+from bosscal.base.arithmetic import interpolate_rows, inverse, power_of_ten, reldiff
 from bosscal.base.statistics import row_maximum, row_median
 from bosscal.base.tables import IDENTITY, build_table
 from bosscal.calibration import pipeline
@@ -34,13 +34,15 @@ if TYPE_CHECKING:
     from astropy.table import Table
 
 
+Pair = tuple[NDArray, NDArray]
+
+
 class Model:
     """The exact pipeline model of a camera exposure, each part computed when it is first needed.
 
     Parameters
     ----------
-    exposure : CameraExposure
-        Of the per-plate files.
+    exposure : FrameExposure
 
     Raises
     ------
@@ -48,98 +50,100 @@ class Model:
         If the exposure is of a full spec file, which has no calibration components.
     """
 
-    def __init__(self, exposure):
-        if exposure.header.products != "frames":
+    def __init__(self, exposure: CameraExposure) -> None:
+        if not isinstance(exposure, FrameExposure):
             raise ValueError("an error budget needs the calibration components, which a spec file lacks")
         self.exposure = exposure
 
     @cached_property
-    def delta(self):
+    def delta(self) -> NDArray[np.float64]:
         """Bin size in units of the coadd grid's, 2D[nfiber, nrow]."""
         return bin_size(self.exposure.trace_set("wave"), self.exposure.row, self.exposure.distort_grid[2])
 
     @cached_property
-    def gradient(self):
+    def gradient(self) -> NDArray[np.float64]:
         """Bin size the notebook's way, by np.gradient, but in float64, 2D[nfiber, nrow]."""
         return np.gradient(self.exposure.loglam, axis=1) / self.exposure.distort_grid[2]
 
     @cached_property
-    def inv_distort(self):
+    def inv_distort(self) -> NDArray[np.float64]:
         """Inverse flux distortion 1/D, 2D[nfiber, nrow]."""
         return pipeline.inverse_distortion(self.exposure.distort, self.exposure.distort_grid, self.exposure.loglam)
 
     @cached_property
-    def calibrated(self):
+    def calibrated(self) -> pipeline.Calibrated:
         """All steps together: :class:`bosscal.calibration.pipeline.Calibrated`."""
         return pipeline.calibrate_exposure(self.exposure)
 
     @cached_property
-    def flux_per_electron(self):
+    def flux_per_electron(self) -> NDArray[np.float64]:
         """flux/eflux = calib + B D / eflux, 2D[nfiber, nrow] [1e-17 erg/s/cm²/Å/electron].
 
         Where B is 0 it is ``calib`` to the last bit, so that rounding does not pass for an effect.
         """
-        ratio = self.calibrated.flux * inverse(self.exposure.eflux)
-        return np.where(self.exposure.corr_add == 0, self.calibrated.calib, ratio)
+        calib, added = self.calibrated.calib, self.exposure.corr_add
+        if added is None:
+            return calib
+        return np.where(added == 0, calib, self.calibrated.flux * inverse(self.exposure.eflux))
 
     @cached_property
-    def notebook(self):
+    def notebook(self) -> Reconstruction:
         """The notebook's arithmetic (:func:`bosscal.calibration.tutorial.reconstruct`), with no pixel masked."""
         return reconstruct(self.exposure, allowed_bits=-1)
 
 
-def _derivative(model):
+def _derivative(model: Model) -> Pair:
     return model.gradient, model.delta
 
 
-def _float32(model):
-    return inverse(model.notebook["bin_ratio"]), model.gradient
+def _float32(model: Model) -> Pair:
+    return inverse(model.notebook.bin_ratio), model.gradient
 
 
-def _grid_offset(model):
+def _grid_offset(model: Model) -> Pair:
     crval1, crpix1, cd1_1 = model.exposure.distort_grid
     # Counting the grid's points from 0 is the same as a reference pixel one higher.
     shifted = (crval1, crpix1 + 1, cd1_1)
     return pipeline.inverse_distortion(model.exposure.distort, shifted, model.exposure.loglam), model.inv_distort
 
 
-def _interpolation(model):
+def _interpolation(model: Model) -> Pair:
     distort = model.exposure.distort
     points = np.arange(distort.shape[1])
-    wave_coadd = 10 ** pipeline.coadd_loglam(len(points), *model.exposure.distort_grid)
-    position = np.interp(10**model.exposure.loglam, wave_coadd, points)
+    wave_coadd = power_of_ten(pipeline.coadd_loglam(len(points), *model.exposure.distort_grid))
+    position = np.interp(power_of_ten(model.exposure.loglam), wave_coadd, points)
     return inverse(interpolate_rows(position, distort)), model.inv_distort
 
 
-def _position_correction(model):
+def _position_correction(model: Model) -> Pair:
     return np.ones(1), np.ones(1) if model.exposure.thrucorr is None else model.exposure.thrucorr.astype(np.float64)
 
 
-def _additive(model):
+def _additive(model: Model) -> Pair:
     return model.calibrated.calib, model.flux_per_electron
 
 
-def _calibration(model):
-    return model.notebook["calib_predicted"], model.flux_per_electron
+def _calibration(model: Model) -> Pair:
+    return model.notebook.calib_predicted, model.flux_per_electron
 
 
-def _additive_variance(model):
+def _additive_variance(model: Model) -> Pair:
     return model.flux_per_electron**2, model.calibrated.calib**2
 
 
-def _error_floor(model):
+def _error_floor(model: Model) -> Pair:
     # T scales the electrons and their floor alike, so it drops out.
     eflux, eivar = model.exposure.eflux, model.exposure.eivar
     return eivar, pipeline.add_error_floor(eflux, eivar)
 
 
-def _apodization(model):
-    ramp = pipeline.apodization(len(model.exposure.row))
+def _apodization(model: Model) -> Pair:
+    ramp = pipeline.apodization(np.arange(len(model.exposure.row)))
     return np.ones_like(ramp), ramp
 
 
-def _variance(model):
-    return model.notebook["var_pred"], inverse(model.calibrated.ivar)
+def _variance(model: Model) -> Pair:
+    return model.notebook.var_pred, inverse(model.calibrated.ivar)
 
 
 @dataclass(frozen=True)
@@ -163,7 +167,7 @@ class Approximation:
     label: str
     notebook: str
     pipeline: str
-    pair: Callable
+    pair: Callable[[Model], Pair]
 
 
 APPROXIMATIONS = {
@@ -247,7 +251,7 @@ APPROXIMATIONS = {
 }
 
 
-def effects(exposure, selected):
+def effects(exposure: CameraExposure, selected: NDArray[np.bool_]) -> dict[str, NDArray[np.float64]]:
     """What each approximation costs, alone against the exact pipeline model.
 
     Parameters
@@ -255,7 +259,7 @@ def effects(exposure, selected):
     exposure : CameraExposure
         Of the per-plate files.
     selected : 2D[nfiber, nrow] of bool
-        Pixels to compare, as ``compared`` of :func:`bosscal.calibration.tutorial.reconstruct`; they need eflux and spcalib
+        Pixels to compare, as ``compared`` of :class:`bosscal.calibration.measurement.Measurement`; they need eflux and spcalib
         other than 0.
 
     Returns
@@ -277,6 +281,7 @@ def effects(exposure, selected):
 
 # name: (unit, description)
 COLUMNS = {
+    "release": IDENTITY["release"],
     "plate": IDENTITY["plate"],
     "mjd": IDENTITY["mjd"],
     "fiber": IDENTITY["fiber"],
@@ -293,7 +298,7 @@ COLUMNS = {
 }
 
 
-def budget_table(exposure, reldiffs, fiber):
+def budget_table(exposure: CameraExposure, reldiffs: Mapping[str, NDArray], fiber: int) -> Table:
     """The error budget of one fiber of a camera exposure, one row per approximation.
 
     Parameters
@@ -316,14 +321,14 @@ def budget_table(exposure, reldiffs, fiber):
     place = np.argmax(np.nan_to_num(values), axis=1)
     nowhere = ~(largest.filled(0) > 0)
     header, number = exposure.header, len(APPROXIMATIONS)
-    columns = {name: [getattr(header, name)] * number for name in ("plate", "mjd", "camera", "expnum", "simulated")}
+    columns = {name: [getattr(header, name)] * number for name in ("release", "plate", "mjd", "camera", "expnum", "simulated")}
     columns |= {
         "fiber": [fiber] * number,
         "approximation": list(APPROXIMATIONS),
         "quantity": [approximation.quantity for approximation in APPROXIMATIONS.values()],
         "max_reldiff": largest,
         "median_reldiff": row_median(values, compared),
-        "wavelength": np.ma.masked_array(10 ** exposure.loglam[index, place], nowhere),
+        "wavelength": np.ma.masked_array(power_of_ten(exposure.loglam[index, place]), nowhere),
         "row": np.ma.masked_array(exposure.row[place], nowhere),
         "npix": compared.sum(axis=1),
     }

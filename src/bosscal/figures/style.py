@@ -7,7 +7,7 @@ import matplotlib
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from bosscal.files import replacing
+from bosscal.base.files import replacing
 
 # Okabe & Ito's palette, which readers with any colour vision can tell apart (https://jfly.uni-koeln.de/color/).
 BLACK, ORANGE, SKY, GREEN, BLUE, RED, PINK = (

@@ -9,8 +9,9 @@ import numpy as np
 import yaml
 from PIL import Image
 
-from bosscal.budget import APPROXIMATIONS
-from bosscal.variance import LABELS, SKY_SUFFIX
+from bosscal.calibration.budget import APPROXIMATIONS
+from bosscal.noise.law import SKY_SUFFIX
+from bosscal.noise.laws import LAWS, label_of
 
 FOLDER = Path(__file__).parent
 MANY = 40  # spectra, beyond which their figures are embedded as previews: a page of 100 would have 100 MB
@@ -29,9 +30,7 @@ CALIBRATION = (
 LEFT_OUT = ("npix_nodata", "npix_masked", "npix_uncalibrated")
 NOISE = (
     ("evar_ratio_median", "tutorial", "{:.3f}"),
-    ("ratio_optimal_sky", "optimal + sky", "{:.3f}"),
-    ("ratio_readnoise_weighted_sky", "read-noise weighted + sky", "{:.3f}"),
-    ("ratio_bundle_sky", "bundle fit + sky", "{:.3f}"),
+    *((f"ratio_{name}{SKY_SUFFIX}", label_of(f"{name}{SKY_SUFFIX}"), "{:.3f}") for name in LAWS if SKY_SUFFIX in LAWS[name].curves),
 )
 FIT = (("fit_a", "a", 3), ("fit_b", "b", 4), ("fit_c", "c [(e⁻)²]", 1))
 READNOISE = tuple(f"rdnoise{amplifier}" for amplifier in range(4))
@@ -60,19 +59,14 @@ def _readnoise(row):
     return "/".join(f"{row[name]:.2f}" for name in READNOISE)
 
 
-def _law(name):
-    """A law's name in words."""
-    words = LABELS[name.removesuffix(SKY_SUFFIX)]
-    return f"{words} + sky" if name.endswith(SKY_SUFFIX) else words
-
-
 def _published_rows(targets, summary, published):
     """The tutorial's published numbers beside ours, for the targets that it shows."""
     rows = []
     for target, row in zip(targets, summary, strict=True):
         for entry in published["figures"]:
-            wanted = (published["plate"], published["mjd"], published["expnum"], entry["fiber"], entry["camera"])
-            if (target.plate, target.mjd, target.expnum, target.fiber, target.camera) == wanted:
+            of_plate = (published["release"], published["plate"], published["mjd"], published["expnum"])
+            wanted = (*of_plate, entry["fiber"], entry["camera"])
+            if (target.release, target.plate, target.mjd, target.expnum, target.fiber, target.camera) == wanted:
                 rows.append(
                     {
                         "name": target.name,
@@ -143,18 +137,18 @@ def render(run, targets, summary, budget, figures, plates, headers, versions):
     Parameters
     ----------
     run : dict
-        What was run: ``release``, ``title`` of the release, ``noise_law`` expected of it, ``source`` of the files,
-        ``mask_allow``.
+        What was run: ``releases`` (title and expected noise law by name), ``sources`` (of the files, by name of the
+        release), ``mask_allow``.
     targets : list of Target
     summary : astropy.table.Table
-        One row per target (:func:`bosscal.comparison.summarize`).
+        One row per target (:func:`bosscal.results.comparison.summarize`).
     budget : astropy.table.Table or None
-        Error budgets of the targets from frames (:func:`bosscal.budget.budget_table`).
+        Error budgets of the targets from frames (:func:`bosscal.calibration.budget.budget_table`).
     figures : list of dict
         Of each target that is not one of a whole plate: PNG bytes by a few words on what the figure shows.
     plates : dict
         Of whole plates, empty if there is none: ``overviews``, ``exposures`` (dicts of PNG bytes by name) and
-        ``outliers`` (table of :func:`bosscal.outliers.find_outliers`).
+        ``outliers`` (table of :func:`bosscal.results.outliers.find_outliers`).
     headers : list of Header
         Of every camera exposure that was read.
     versions : dict
@@ -176,13 +170,14 @@ def render(run, targets, summary, budget, figures, plates, headers, versions):
             "calibration": [_cell(row, name, form) for name, _, form in CALIBRATION],
             "left_out": " / ".join(str(row[name]) for name in LEFT_OUT),
             "noise": [_cell(row, name, form) for name, _, form in NOISE],
-            "best": "–" if np.ma.is_masked(row["noise_best"]) else _law(str(row["noise_best"])),
+            "best": "–" if np.ma.is_masked(row["noise_best"]) else label_of(str(row["noise_best"])),
             "fit": [_fit(row, name, digits) for name, _, digits in FIT],
             "images": {words: _embedded(_preview(png) if many else png) for words, png in images.items()},
         }
         for target, row, images in zip(listed, summary[single], figures, strict=True)
     ]
-    expected = f"{run['noise_law']}{SKY_SUFFIX}"
+    best = np.ma.asarray(summary["noise_best"])
+    expected = np.char.add(np.asarray(summary["noise_law"], dtype=str), SKY_SUFFIX)
     environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True)
     return environment.from_string(template).render(
         run=run,
@@ -191,9 +186,10 @@ def render(run, targets, summary, budget, figures, plates, headers, versions):
         noise_headings=[(words, summary[name].info.description) for name, words, _ in NOISE],
         fit_headings=[(words, summary[name].info.description) for name, words, _ in FIT],
         rows=rows,
-        expected_law=_law(expected),
-        agreeing=int(np.ma.sum(np.ma.asarray(summary["noise_best"]) == expected)),
-        compared=int(np.ma.asarray(summary["noise_best"]).count()),
+        title=", ".join(title for title, _ in run["releases"].values()),
+        expected_laws=[(title, label_of(f"{law}{SKY_SUFFIX}")) for title, law in run["releases"].values()],
+        agreeing=int(np.sum(best.filled("") == expected)),
+        compared=int(best.count()),
         expected_median=_cell(
             {"median": np.ma.median(np.ma.asarray(summary["noise_ratio_median"]))}, "median", "{:.3f}"
         ),
@@ -206,10 +202,11 @@ def render(run, targets, summary, budget, figures, plates, headers, versions):
         if plates
         else {},
         outliers=plates["outliers"] if plates else [],
-        published=_published_rows(listed, summary[single], published) if run["release"] == published["release"] else [],
+        published=_published_rows(listed, summary[single], published),
         source=published["source"],
+        many_releases=len(run["releases"]) > 1,
         spectra=len(targets),
-        plates=len({target.plate_mjd for target in targets}),
+        plates=len({target.folder for target in targets}),
         exposures=len(headers),
         inputs=sorted({tuple(item) for header in headers for item in header.inputs}),
         versions=versions,

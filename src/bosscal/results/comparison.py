@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -89,6 +89,7 @@ COLUMNS = {
 TARGET_COLUMNS = ("band", "expidx")
 
 
+_IDENTITY_OF_ROW = ("release", "plate", "mjd", "fiber", "camera", "expnum", "products")
 _NOT_IN_SPEC = (
     "tutorial_max_absdiff",
     "tutorial_max_reldiff",
@@ -221,14 +222,21 @@ def _extent(valid: NDArray[np.bool_]) -> slice:
     return slice(int(columns[0]), int(columns[-1]) + 1) if columns.size else slice(0, 1)
 
 
-def summarize(targets: Sequence[Target], tables: Mapping[tuple[str, str], Table]) -> Table:
+def stack(tables: Sequence[Table]) -> Table:
+    """Tables of the same columns as one."""
+    from astropy.table import vstack
+
+    return vstack(list(tables), metadata_conflicts="silent")
+
+
+def summarize(targets: Sequence[Target], table: Table) -> Table:
     """One row per target, in the order of the targets.
 
     Parameters
     ----------
     targets : sequence of Target
-    tables : mapping of (folder, unit) to astropy.table.Table
-        The tables of :func:`compare_fibers` that the targets are in.
+    table : astropy.table.Table
+        Rows of :func:`compare_fibers`, those of the targets among them.
 
     Returns
     -------
@@ -240,19 +248,16 @@ def summarize(targets: Sequence[Target], tables: Mapping[tuple[str, str], Table]
     UserError
         If a target's fiber is not in the files of its camera exposure.
     """
-    from astropy.table import vstack
-
-    keys = list(tables)
-    offsets = dict(zip(keys, np.cumsum([0, *(len(tables[key]) for key in keys)]), strict=False))
-    places = {key: {int(fiber): place for place, fiber in enumerate(tables[key]["fiber"])} for key in keys}
+    columns = (table[name].tolist() for name in _IDENTITY_OF_ROW)
+    places = {key: place for place, key in enumerate(zip(*columns, strict=True))}
     index = []
     for target in targets:
-        key = (target.folder, target.unit)
-        if target.fiber not in places[key]:
+        key = tuple(getattr(target, name) for name in _IDENTITY_OF_ROW)
+        if key not in places:
             raise UserError(f"{target.key}: fiber {target.fiber} is not in the plug map of {target.unit}")
-        index.append(offsets[key] + places[key][target.fiber])
-    stacked = vstack([tables[key] for key in keys], metadata_conflicts="silent")[index]
-    values = {name: stacked[name] for name in stacked.colnames}
+        index.append(places[key])
+    rows = table[index]
+    values = {name: rows[name] for name in rows.colnames}
     for name in TARGET_COLUMNS:
         values[name] = [getattr(target, name) for target in targets]
     return build_table(values, COLUMNS)

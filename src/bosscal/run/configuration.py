@@ -26,11 +26,11 @@ from pydantic import (
 )
 from pydantic.fields import FieldInfo
 
-from bosscal.errors import UserError
-from bosscal.files import write_text
+from bosscal.base.errors import UserError
+from bosscal.base.files import write_text
 from bosscal.run.releases import URL_PATTERN, Release, read_releases
 from bosscal.run.validation import complaints, distinct, mistake, plain, section_of, some, unknown_name
-from bosscal.targets import FIBERS_PER_PLATE, fiber_range
+from bosscal.survey.targets import FIBERS_PER_PLATE, fiber_range
 
 FIRST_BOSS_PLATE = 3510
 RELEASES = "workflow/releases.yaml"

@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 from typing import TextIO
 
-from bosscal.errors import UserError
+from bosscal.base.errors import UserError
 
 log = logging.getLogger(__name__)
 

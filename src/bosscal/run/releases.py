@@ -8,7 +8,7 @@ from typing import Annotated
 import yaml
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, ValidationInfo
 
-from bosscal.errors import UserError
+from bosscal.base.errors import UserError
 from bosscal.run.validation import complaints, distinct, shown, some, unknown_name
 
 URL_PATTERN = r"^(https?://[^/]|file:///)"
@@ -100,3 +100,13 @@ def spec_paths(release: Release, plate: int, mjd: int, fiber: int) -> list[str]:
     """
     name = f"{plate:04d}/spec-{plate:04d}-{mjd:05d}-{fiber:04d}.fits"
     return [f"{release.sas_path}/spectro/redux/{release.run2d}/{folder}/{name}" for folder in release.full_spectra]
+
+
+def alternatives(release: Release, server_path: str) -> list[str]:
+    """Other server paths at which the same full spec file may lie; none for other files."""
+    base = f"{release.sas_path}/spectro/redux/{release.run2d}"
+    first, *others = release.full_spectra
+    rest = server_path.removeprefix(f"{base}/{first}/")
+    if not others or rest == server_path or "/spec-" not in f"/{rest}":
+        return []
+    return [f"{base}/{folder}/{rest}" for folder in others]

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from bosscal.errors import UserError
+from bosscal.base.errors import UserError
 from bosscal.run.configuration import Data
 from bosscal.run.releases import URL_PATTERN, Release
 

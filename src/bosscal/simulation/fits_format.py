@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from astropy.io import fits
 
-from bosscal.files import replacing
+from bosscal.base.files import replacing
 from bosscal.simulation.instrument import READNOISE
 from bosscal.simulation.plate import (
     ARC,

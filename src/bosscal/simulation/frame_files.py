@@ -6,7 +6,7 @@ import numpy as np
 from astropy.io import fits
 
 from bosscal import pipeline
-from bosscal.files import sha1sum, write_text
+from bosscal.base.files import sha1sum, write_text
 from bosscal.simulation.fits_format import (
     Hdu,
     exposure_header,

@@ -1,5 +1,7 @@
 """Bringing one file of the survey into the local mirror, with bossdata's layout and downloader."""
 
+from __future__ import annotations
+
 import warnings
 from pathlib import Path
 from urllib.parse import unquote
@@ -17,7 +19,7 @@ ATTEMPTS = 4
 CHUNK = 1 << 20  # bytes
 
 
-def fetch(url, remote_path, local_root):
+def fetch(url: str, remote_path: str, local_path: Path) -> None:
     """Link a file of a ``file://`` mirror, or download it from a server; leave it alone if it is there.
 
     Parameters
@@ -26,8 +28,8 @@ def fetch(url, remote_path, local_root):
         ``https://…``, ``http://…`` or ``file:///…``.
     remote_path : str
         Path on the server.
-    local_root : path
-        Root of the local mirror; the file's place below it is that on the server.
+    local_path : Path
+        Where the file is kept.
 
     Raises
     ------
@@ -36,24 +38,23 @@ def fetch(url, remote_path, local_root):
     UserError
         If the server cannot be reached after several attempts.
     """
-    local_path = Path(local_root) / remote_path.lstrip("/")
     if local_path.exists():
         return
     local_path.parent.mkdir(parents=True, exist_ok=True)
     if url.startswith("file://"):
         _link(Path(unquote(url.removeprefix("file://"))) / remote_path.lstrip("/"), local_path)
     else:
-        _download(url, remote_path, local_root, local_path)
+        _download(url, remote_path, local_path)
 
 
-def _link(source, local_path):
+def _link(source: Path, local_path: Path) -> None:
     if not source.is_file():
         raise MissingFileError(f"{source}: no such file; check plate, mjd, fiber, release and data.url")
     local_path.unlink(missing_ok=True)  # a link whose target went away
     local_path.symlink_to(source.resolve())
 
 
-def _download(url, remote_path, local_root, local_path):
+def _download(url: str, remote_path: str, local_path: Path) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of pydl, about astropy's test runner, which nothing here uses
         from bossdata.remote import Manager  # takes 2 s: only where something is downloaded
@@ -64,7 +65,7 @@ def _download(url, remote_path, local_root, local_path):
         stop=stop_after_attempt(ATTEMPTS),
         wait=wait_exponential(min=1, max=30),
         reraise=True,
-    )(Manager(url, str(local_root), verbose=False).download)
+    )(Manager(url, str(local_path.parent), verbose=False).download)
     try:
         download(remote_path, str(local_path), chunk_size=CHUNK, progress_min_size=None)
     except RuntimeError as error:
@@ -75,9 +76,9 @@ def _download(url, remote_path, local_root, local_path):
         raise UserError(f"{where}: download failed after {ATTEMPTS} attempts: {error}") from error
 
 
-def _is_missing(error):
+def _is_missing(error: BaseException) -> bool:
     return "no remote file" in str(error)
 
 
-def _worth_retrying(error):
+def _worth_retrying(error: BaseException) -> bool:
     return isinstance(error, RuntimeError) and not _is_missing(error) and "free space" not in str(error)

@@ -3,6 +3,8 @@
 Import this module late: bossdata imports all of itself, about 2 s.
 """
 
+from __future__ import annotations
+
 import warnings
 
 with warnings.catch_warnings():
@@ -11,13 +13,18 @@ with warnings.catch_warnings():
     from bossdata.path import Finder
 
 
-def finder(sas_path, run2d):
+def finder(sas_path: str, run2d: str) -> Finder:
     """bossdata's path finder of a reduction, e.g. ("/sas/dr12/boss", "v5_7_0")."""
     return Finder(sas_path, run2d, verbose=False)
 
 
-def frame_paths(finder, plate, mjd, camera, expnum, flatnum):
-    """Server paths of one camera exposure's files, in the order of :func:`bosscal.surveyfiles.read_frames`."""
+def redux_folder(finder: Finder) -> str:
+    """Folder of a reduction on the server, with a slash at its end: what the paths of all its files begin with."""
+    return f"{finder.redux_base}/"
+
+
+def frame_paths(finder: Finder, plate: int, mjd: int, camera: str, expnum: int, flatnum: int) -> list[str]:
+    """Server paths of one camera exposure's files, in the order of :func:`bosscal.survey.frames.read_frames`."""
     exposure, flat = f"{camera}-{expnum:08d}", f"{camera}-{flatnum:08d}"
     names = (
         f"spFrame-{exposure}.fits.gz",
@@ -29,11 +36,11 @@ def frame_paths(finder, plate, mjd, camera, expnum, flatnum):
     return [finder.get_plate_path(plate, name) for name in names] + [finder.get_fluxdistort_path(plate, mjd)]
 
 
-def mask_bits():
+def mask_bits() -> dict[str, int]:
     """Names and values of the SPPIXMASK bits."""
     return {name: value for name, value in vars(SPPIXMASK).items() if not name.startswith("_")}
 
 
-def thrucorr_path(finder, plate, camera, expnum):
+def thrucorr_path(finder: Finder, plate: int, camera: str, expnum: int) -> str:
     """Server path of a camera exposure's chromatic fiber-position correction, which not every release has."""
     return finder.get_plate_path(plate, f"spXYthrucorr-{camera}-{expnum:08d}.fits.gz")

@@ -1,0 +1,48 @@
+"""Drawing all figures of something: every kind of :mod:`bosscal.figures.kinds` whose files are wanted.
+
+The modules that draw are found by the names in that list (:mod:`bosscal.base.discovery`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from bosscal.base.discovery import import_one
+from bosscal.base.files import Pathlike
+from bosscal.figures.kinds import OF_EXPOSURES, OF_PLATES, OF_SPECTRA, Kind
+from bosscal.figures.style import save, style
+from bosscal.results.prediction import Prediction
+from bosscal.results.spectrum import Spectrum
+from bosscal.survey.exposure import FrameExposure
+
+if TYPE_CHECKING:
+    from astropy.table import Table
+
+
+def draw_spectrum(spectrum: Spectrum, paths: Iterable[Pathlike]) -> None:
+    """Draw the figures of a spectrum whose files are among ``paths``."""
+    _draw(OF_SPECTRA, paths, spectrum)
+
+
+def draw_exposure(exposure: FrameExposure, prediction: Prediction, table: Table, paths: Iterable[Pathlike]) -> None:
+    """Draw the figures of a camera exposure, given its table of fibers."""
+    _draw(OF_EXPOSURES, paths, exposure, prediction, table)
+
+
+def draw_plate(tables: Sequence[Table], paths: Iterable[Pathlike]) -> None:
+    """Draw the figures of a plate, given the tables of its camera exposures."""
+    _draw(OF_PLATES, paths, tables)
+
+
+def _draw(kinds: Sequence[Kind], paths: Iterable[Pathlike], *content: Any) -> None:
+    wanted: dict[str, list[Pathlike]] = {}
+    for path in paths:
+        stem = Path(path).stem
+        # The kind without a suffix fits every name, so the longest suffix that fits is the file's.
+        kind = max((kind for kind in kinds if stem.endswith(kind.suffix)), key=lambda kind: len(kind.suffix))
+        wanted.setdefault(kind.module, []).append(path)
+    with style():
+        for module, files in wanted.items():
+            save(import_one("bosscal.figures", module).draw(*content), *files)

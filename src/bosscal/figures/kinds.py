@@ -1,0 +1,50 @@
+"""The figures that a run makes, one entry each: rules, captions, report and tests follow from this list.
+
+To add one: a module here with ``draw``, an entry below, and a caption of the same name in ``workflow/report/``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of figure.
+
+    Attributes
+    ----------
+    module : str
+        Module of this package whose ``draw`` makes it, and name of its caption in ``workflow/report/``.
+    suffix : str
+        What its files have behind the name of what they show.
+    words : str
+        What it is, for headings and alternative texts.
+    products : tuple of str
+        Products that it can be made from.
+    """
+
+    module: str
+    suffix: str
+    words: str
+    products: tuple[str, ...]
+
+
+# Of single spectra: ``draw(spectrum)``, with bosscal.results.spectrum.Spectrum.
+OF_SPECTRA = (
+    Kind("panels", "", "Six panels", ("frames", "spec")),
+    Kind("budget", "-budget", "Error budget", ("frames",)),
+    Kind("noise", "-noise", "Noise", ("frames", "spec")),
+)
+# Of camera exposures of whole plates: ``draw(exposure, prediction, table)``.
+OF_EXPOSURES = (
+    Kind("residuals", "-residuals", "Residuals", ("frames",)),
+    Kind("ratios", "-ratios", "Variance ratios", ("frames",)),
+)
+# Of whole plates: ``draw(tables)``, with the tables of all camera exposures.
+OF_PLATES = (Kind("overview", "-overview", "All camera exposures", ("frames",)),)
+
+
+def of_spectra(products: str) -> tuple[Kind, ...]:
+    """The kinds of figures that a spectrum from these products has."""
+    return tuple(kind for kind in OF_SPECTRA if products in kind.products)

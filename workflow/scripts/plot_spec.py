@@ -1,0 +1,20 @@
+"""Draw all figures of one target from a full spec file."""
+
+from bosscal.base.log import amount, logged, logger
+from bosscal.figures.drawing import draw_spectrum
+from bosscal.results.spectrum import read_spectrum
+from bosscal.survey.targets import Target
+
+
+def main(exposure_path, prediction_path, target, figures):
+    """Draw the figures."""
+    spectrum = read_spectrum(exposure_path, prediction_path, target)
+    logger.info("read %s and %s", amount(exposure_path), amount(prediction_path))
+    draw_spectrum(spectrum, figures)
+    logger.info("wrote %s", ", ".join(figures))
+
+
+if "snakemake" in globals():
+    with logged(snakemake.log[0]):
+        params = snakemake.params
+        main(params.exposure, params.prediction, Target(**params.target), list(snakemake.output))
