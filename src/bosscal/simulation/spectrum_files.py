@@ -1,12 +1,14 @@
 """The files outside the plate's folder: spectra of single fibers, and the list of plates."""
 
+import zlib
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
 from astropy.io import fits
 
 from bosscal import noise, pipeline
-from bosscal.simulation.fits_format import EXPTIME, Hdu, mark_simulated, padded, write_fits
+from bosscal.simulation.fits_format import EXPTIME, GZIP_FORMAT, Hdu, mark_simulated, padded, write_fits
 from bosscal.simulation.instrument import COADD_GRID, NCOADD, READNOISE, is_calibrated, throughput
 from bosscal.simulation.plate import (
     EXPOSURES,
@@ -60,14 +62,19 @@ def write_spec(root, fiber):
     hdus = []
     for camera in camera_pair(fiber):
         index = (fiber - 1) % NFIBER
-        with fits.open(root / flat_path(camera)) as spflat:
+        with _open_packed(root / flat_path(camera)) as spflat:
             fiberflat = spflat[0].data[index].astype(np.float64)
         for expnum in EXPOSURES:
-            with fits.open(root / frame_path("spFrame", camera, expnum)) as spframe:
+            with _open_packed(root / frame_path("spFrame", camera, expnum)) as spframe:
                 detected_sky = fiberflat * spframe[6].data[index] * spframe[8].data[index]
             with fits.open(root / frame_path("spCFrame", camera, expnum), memmap=True) as spcframe:
                 hdus.append(_exposure_table(spcframe, index, detected_sky, next(names)))
     write_fits(root / spec_path(fiber), _coadd_hdus(fiber, hdus[0].header["SIMSEED"]) + hdus)
+
+
+def _open_packed(path):
+    """Open a .fits.gz, unpacked in one go: half the time that astropy takes piece by piece."""
+    return fits.open(BytesIO(zlib.decompress(path.read_bytes(), GZIP_FORMAT)))
 
 
 def _exposure_table(spcframe, index, detected_sky, name):
