@@ -17,6 +17,7 @@ _LN2 = _LN2_HIGH + _LN2_LOW
 _LN10 = float.fromhex("0x1.26bb1bbb55516p+1")
 
 _EXP_ORDER = 13  # |x| <= ln 2 / 2
+_CHUNK = 1 << 14  # of a long series' argument: 128 kB that stay in the cache from term to term
 _LOG_ORDER = 10  # |(m - 1)/(m + 1)| <= 0.172 for √½ <= m < √2
 _COSINE_ORDER = 8  # |angle| <= π/4
 
@@ -24,14 +25,25 @@ _COSINE_ORDER = 8  # |angle| <= π/4
 def exp(x):
     """e**x, for finite results."""
     x = np.asarray(x, dtype=np.float64)
+    result = np.empty(x.shape)
+    flat, total = x.reshape(-1), result.reshape(-1)
+    for start in range(0, flat.size, _CHUNK):
+        chunk = slice(start, start + _CHUNK)
+        _exp_series(flat[chunk], total[chunk])
+    return result[()]
+
+
+def _exp_series(x, total):
+    """e**x, 1D, into ``total``."""
     power = np.rint(x * (1 / _LN2))
     rest = x - power * _LN2_HIGH
     rest -= power * _LN2_LOW
-    total = np.full_like(rest, 1 / math.factorial(_EXP_ORDER))
+    total[:] = 1 / math.factorial(_EXP_ORDER)
     for order in range(_EXP_ORDER - 1, -1, -1):
         total *= rest
         total += 1 / math.factorial(order)
-    return np.ldexp(total, power.astype(np.int32)) if power.any() else total
+    if power.any():
+        np.ldexp(total, power.astype(np.int32), out=total)
 
 
 def power_of_ten(x):

@@ -79,8 +79,9 @@ def on_grid(grid, values, loglam):
     """
     per_dex = (grid.size - 1) / (grid[-1] - grid[0])
     position = np.clip((loglam - grid[0]) * per_dex, 0, grid.size - 1)
-    left = np.minimum(position.astype(np.int64), grid.size - 2)
-    return values[left] + (position - left) * np.diff(values)[left]
+    left = position.astype(np.int32)
+    steps = np.diff(values, append=values[-1])
+    return values.take(left) + (position - left) * steps.take(left)
 
 
 def smooth_curve(grid, nodes, width=0.004):
