@@ -1,8 +1,11 @@
 """The simulated plate: it has the survey's format, obeys the survey's equations, and has the noise it claims."""
 
 import hashlib
+import json
 import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +13,8 @@ import pytest
 from astropy.io import fits
 
 from bosscal import mirror, noise, pipeline, simulation, surveyfiles
-from bosscal.simulation import fits_format, instrument, observing
+from bosscal.files import sha1sum
+from bosscal.simulation import elementary, fits_format, instrument, observing
 from bosscal.simulation.plate import NROW, fiber_numbers, frame_path
 
 SEED = 7
@@ -237,6 +241,54 @@ def test_same_seed_same_bytes_in_any_order(root, tmp_path):
     assert len(files) == 7
     for path in files:
         assert path.read_bytes() == (root / path.relative_to(tmp_path)).read_bytes(), path.name
+
+
+def digests(root):
+    """SHA-1 of a few fibers' truth before it is rounded, and of the files that take least time to write."""
+    tool = instrument.build_instrument("r1", SECOND, SEED).take(slice(0, 20))
+    truth = observing.truth_with(tool)
+    arrays = {name: getattr(truth, name) for name in ("loglam", "flux", "eflux", "esky", "electrons", "sky_chi2")}
+    arrays |= {name: getattr(tool, name) for name in ("delta", "inv_distort", "flat", "spcalib", "corr", "corr_add")}
+    found = {name: hashlib.sha1(np.ascontiguousarray(array)).hexdigest() for name, array in arrays.items()}
+    simulation.write_flat(root, "r1", SEED)
+    simulation.write_fluxdistort(root, SEED)
+    simulation.write_spec_lite(root, 1, SEED)
+    return found | {path.name: sha1sum(path) for path in Path(root).rglob("*.fits*")}
+
+
+def test_same_bytes_on_every_processor(tmp_path):
+    """Simulated files are compared by their bytes: vector instructions and the kernels of BLAS leave no trace in them.
+
+    Float64 arrays are compared too, since rounding to float32 hides a wrong last bit in all but a few pixels.
+    """
+    features = np.show_config(mode="dicts")["SIMD Extensions"].get("found")
+    if not features:
+        pytest.skip("numpy reports no dispatched processor feature that could be disabled")
+    code = "import json, sys, test_simulation; print(json.dumps(test_simulation.digests(sys.argv[1])))"
+    environment = {
+        "NPY_DISABLE_CPU_FEATURES": " ".join(features),
+        "OPENBLAS_CORETYPE": "Sandybridge",
+        "GLIBC_TUNABLES": "glibc.cpu.hwcaps=-AVX2,-FMA",
+        "PYTHONPATH": os.pathsep.join([str(Path(simulation.__file__).parents[2]), str(Path(__file__).parent)]),
+    }
+    command = [sys.executable, "-c", code, str(tmp_path / "older")]
+    output = subprocess.run(command, env=os.environ | environment, check=True, capture_output=True, text=True).stdout
+    here = digests(tmp_path / "here")
+    assert len(here) == 12 + 3
+    assert json.loads(output) == here
+
+
+def test_elementary_functions():
+    """The functions that stand in for numpy's agree with them to the last digits."""
+    x = np.linspace(-45, 45, 9001)
+    close = {"rtol": 3e-15, "atol": 3e-15}
+    np.testing.assert_allclose(elementary.exp(x), np.exp(x), rtol=1e-15)
+    np.testing.assert_allclose(elementary.exp(x / 200), np.exp(x / 200), rtol=1e-15)
+    np.testing.assert_allclose(elementary.power_of_ten(x / 5), 10 ** (x / 5), rtol=1e-14)
+    np.testing.assert_allclose(elementary.log(np.exp(x)), np.log(np.exp(x)), **close)
+    np.testing.assert_allclose(elementary.log10(np.exp(x)), np.log10(np.exp(x)), **close)
+    np.testing.assert_allclose(elementary.cosine(x / 20), np.cos(2 * np.pi * x / 20), **close)
+    np.testing.assert_allclose(elementary.sine(x / 20), np.sin(2 * np.pi * x / 20), **close)
 
 
 def test_seed_exposure_and_camera_have_streams_of_their_own():

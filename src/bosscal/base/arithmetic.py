@@ -1,14 +1,9 @@
-"""Arithmetic on pixels: no data never becomes inf or NaN, and every processor gives the same bits."""
+"""Arithmetic on pixels in which no data never becomes inf or NaN."""
 
 from __future__ import annotations
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-
-# log10(2) in two parts, the first with few enough bits that its small multiples are exact.
-_LOG10_OF_2 = (0.301029995663157, 8.241712586023572e-13)
-_LN_OF_10 = 2.302585092994046
-_TAYLOR_TERMS = 15  # of exp(t) for |t| < 0.35: 1e-18
 
 
 def inverse(values: ArrayLike) -> NDArray[np.float64]:
@@ -44,24 +39,6 @@ def safe_ratio(numerator: ArrayLike, denominator: ArrayLike) -> NDArray[np.float
 def reldiff(first: NDArray, second: NDArray) -> NDArray[np.float64]:
     """The tutorial's relative difference |a - b| / |a + b|, half of the usual one; 0 where both are 0."""
     return safe_ratio(np.abs(first - second), np.abs(first + second))
-
-
-def power_of_ten(exponent: ArrayLike) -> NDArray[np.float64]:
-    """10**exponent by multiplications and additions alone, to 4e-16.
-
-    numpy's own power takes another vector kernel on every kind of processor, and they differ in the last bit; what is
-    made from a wavelength would differ with it.
-    """
-    exponent = np.asarray(exponent, dtype=np.float64)
-    high, low = _LOG10_OF_2
-    octave = np.rint(exponent * (1 / (high + low)))
-    rest = ((exponent - octave * high) - octave * low) * _LN_OF_10
-    result = np.ones_like(rest)
-    for term in range(_TAYLOR_TERMS, 0, -1):
-        result *= rest
-        result *= 1 / term
-        result += 1
-    return np.ldexp(result, octave.astype(np.int32))
 
 
 def interpolate_rows(position: NDArray, values: NDArray) -> NDArray[np.float64]:

@@ -22,7 +22,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from bosscal.base.arithmetic import interpolate_rows, inverse, power_of_ten, reldiff
+from bosscal.base.arithmetic import interpolate_rows, inverse, reldiff
+from bosscal.base.elementary import power_of_ten
 from bosscal.base.statistics import row_maximum, row_median
 from bosscal.base.tables import IDENTITY, build_table
 from bosscal.calibration import pipeline

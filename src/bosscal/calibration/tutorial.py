@@ -15,7 +15,8 @@ from functools import singledispatch
 import numpy as np
 from numpy.typing import NDArray
 
-from bosscal.base.arithmetic import interpolate_rows, inverse_where, power_of_ten
+from bosscal.base.arithmetic import interpolate_rows, inverse_where
+from bosscal.base.elementary import log10, power_of_ten
 from bosscal.survey.exposure import CameraExposure, FrameExposure, SpecExposure
 from bosscal.survey.masks import good_pixels
 
@@ -87,7 +88,7 @@ def _from_spec(exposure: SpecExposure, allowed_bits: int = 0) -> Reconstruction:
 
 def _bin_ratio(wave: NDArray[np.float32], dloglam: float) -> NDArray[np.floating]:
     """Coadd bin over pixel width, the notebook's way: numpy's central differences of log10(wave) in float32."""
-    loglam = np.log10(wave.astype(np.float64)).astype(np.float32)
+    loglam = log10(wave).astype(np.float32)
     return np.float32(dloglam) / np.gradient(loglam, axis=1)
 
 

@@ -6,6 +6,9 @@ flux to recorded electrons, with the noise that ``docs/noise.md`` finds in the r
 says SIMULATD = T. HDUs at the end of a real file that nothing here reads are left out (the spline sets of
 spFlat and spFluxcalib, the models of the standard stars, the coefficients of spFluxdistort).
 
+One seed gives the same bytes on every processor: what is written comes from sums, products, roots and the functions
+in ``bosscal.base.elementary``, never from a matrix product or numpy's own exponentials and logarithms.
+
 ==================== =============================================================================
 module               what it knows
 ==================== =============================================================================

@@ -1,12 +1,13 @@
 """The survey's file format: headers, trace-set and plug-map tables, FITS files that are the same bytes every time."""
 
-import gzip
+import zlib
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 from astropy.io import fits
 
+from bosscal.base.elementary import log10, power_of_ten
 from bosscal.base.files import replacing
 from bosscal.simulation.instrument import READNOISE
 from bosscal.simulation.plate import (
@@ -23,6 +24,7 @@ from bosscal.simulation.plate import (
 )
 
 FITS_BLOCK = 2880  # bytes; headers and data are padded to whole blocks
+GZIP_FORMAT = 16 + zlib.MAX_WBITS  # zlib's number for a gzip file, without name and time
 
 EXPTIME = {FLAT: 30.0, EXPOSURES[0]: 900.0, EXPOSURES[1]: 900.0}
 START = {FLAT: 1200.0, EXPOSURES[0]: 1500.0, EXPOSURES[1]: 2500.0}  # s after the beginning of the MJD
@@ -103,7 +105,7 @@ def plug_map_table(camera, seed, name=None):
     table = np.zeros(NFIBER, dtype=PLUGMAP_DTYPE)
     quasar = fibers.objtype == "QSO"
     # AB magnitude of a flux at 6000 Å, the same in all five bands.
-    magnitude = np.where(fibers.brightness > 0, 21.2 - 2.5 * np.log10(np.maximum(fibers.brightness, 1e-3)), 0)
+    magnitude = np.where(fibers.brightness > 0, 21.2 - 2.5 * log10(np.maximum(fibers.brightness, 1e-3)), 0)
     values = {
         "OBJID": np.outer(fibers.number, [0, 0, 0, 0, 1]),
         "HOLETYPE": padded(["OBJECT"] * NFIBER, "S6"),
@@ -120,7 +122,7 @@ def plug_map_table(camera, seed, name=None):
         "LAMBDA_EFF": np.where(quasar, 4000, 5400),
         "ZOFFSET": np.where(quasar, 175, 0),
         "RERUN": padded(["301"] * NFIBER, "S4"),
-        "CALIBFLUX": np.where(fibers.brightness > 0, 10 ** ((22.5 - magnitude) / 2.5), 0)[:, np.newaxis],
+        "CALIBFLUX": np.where(fibers.brightness > 0, power_of_ten((22.5 - magnitude) / 2.5), 0)[:, np.newaxis],
         "SFD_EBV": 0.02,
     }
     for column, value in values.items():
@@ -203,20 +205,25 @@ def science_cards(camera, expnum, xsigma, skychi2):
 def write_fits(path, hdus):
     """Write HDUs; a name that ends in .gz is compressed, with no name or time in it, so equal content is equal bytes.
 
-    Level 1: most of the content is noise that no level compresses.
+    Most of the content is noise, in which a search for repetitions finds next to nothing but takes most of the time.
+    So only runs of one byte are packed, and the rest by how often each byte occurs. zlib does this in the same way on
+    every processor; faster libraries (ISA-L) make other streams of the same content with other instructions.
     """
     path = Path(path)
     with replacing(path) as temporary, open(temporary, "wb") as stream:
         if path.suffix == ".gz":
-            with gzip.GzipFile(filename="", mode="wb", compresslevel=1, fileobj=stream, mtime=0) as packed:
-                _write_hdus(packed, hdus)
+            packer = zlib.compressobj(level=1, wbits=GZIP_FORMAT, strategy=zlib.Z_RLE)
+            for part in _parts(hdus):
+                stream.write(packer.compress(part))
+            stream.write(packer.flush())
         else:
-            _write_hdus(stream, hdus)
+            stream.writelines(_parts(hdus))
 
 
-def _write_hdus(stream, hdus):
+def _parts(hdus):
+    """The content of a FITS file, piece by piece."""
     for hdu in hdus:
-        stream.write(hdu.header.tostring().encode("ascii"))
+        yield hdu.header.tostring().encode("ascii")
         if hdu.data is not None:
-            stream.write(hdu.data.reshape(-1).view(np.uint8))
-            stream.write(bytes(-hdu.data.nbytes % FITS_BLOCK))
+            yield hdu.data.reshape(-1).view(np.uint8)
+            yield bytes(-hdu.data.nbytes % FITS_BLOCK)

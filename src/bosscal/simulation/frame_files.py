@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 from astropy.io import fits
 
-from bosscal import pipeline
+from bosscal.calibration import pipeline
 from bosscal.base.files import sha1sum, write_text
 from bosscal.simulation.fits_format import (
     Hdu,
@@ -25,13 +25,14 @@ from bosscal.simulation.instrument import (
     spatial_width,
     trace,
 )
-from bosscal.simulation.observing import BADFLUXFACTOR, NODATA, fiber_mask, observe, truth_with, xsigma
+from bosscal.simulation.observing import BADFLUXFACTOR, NODATA, fiber_mask, noise_streams, observe, truth_with
 from bosscal.simulation.plate import (
     FLAT,
     FOLDER,
-    NROW,
+    NFIBER,
     NROW_STORED,
     camera_exposure_paths,
+    fiber_blocks,
     fiber_numbers,
     flat_path,
     fluxdistort_path,
@@ -55,14 +56,10 @@ def simulate_camera_exposure(root, camera, expnum, seed):
     """
     spframe, spcframe, spfluxcalib, spfluxcorr = (Path(root) / path for path in camera_exposure_paths(camera, expnum))
     instrument = build_instrument(camera, expnum, seed)
-    truth = truth_with(instrument, camera, expnum, seed)
-    observation = observe(truth, instrument)
-    cards = science_cards(camera, expnum, xsigma(instrument, camera), truth.skychi2)
-    header = exposure_header(camera, expnum, seed, cards)
-    del truth  # a dozen images
-
-    _write_spframe(spframe, camera, seed, instrument, observation, header)
-    _write_spcframe(spcframe, camera, seed, instrument, observation, header)
+    frame, cframe, skychi2 = _expose(instrument)
+    header = exposure_header(camera, expnum, seed, science_cards(camera, expnum, instrument.xsigma, skychi2))
+    _write_spframe(spframe, instrument, frame, header)
+    _write_spcframe(spcframe, instrument, cframe, header)
 
     wavemin, wavemax = CALIBRATED[camera]
     calibrated = mark_simulated(fits.Header({"WAVEMIN": wavemin, "WAVEMAX": wavemax}), seed)
@@ -71,56 +68,91 @@ def simulate_camera_exposure(root, camera, expnum, seed):
     write_fits(spfluxcorr, [Hdu.primary(corrected, instrument.corr), Hdu.image(instrument.corr_add, "f4")])
 
 
-def _write_spframe(path, camera, seed, instrument, observation, header):
+def _expose(instrument):
+    """Expose, extract and calibrate, a few fibers at a time.
+
+    Returns
+    -------
+    frame, cframe : dict
+        Images of spFrame, 2D[nfiber, nrow], and of spCFrame, 2D[nfiber, 4128], as they are stored.
+    skychi2 : float
+        Mean relative chi² of the sky fibers where there is light: SKYCHI2 of the header.
+    """
+    nrow = instrument.row.size
+    frame = _empty_images(("eflux", "eivar", "mask", "esky"), nrow)
+    cframe = _empty_images(("flux", "ivar", "mask", "wavedisp", "sky", "x", "superflat"), NROW_STORED)
+    cframe["mask"][:, nrow:] = NODATA
+    streams = noise_streams(instrument.camera, instrument.expnum, instrument.seed)
+    sum_chi2 = count = 0
+    for block in fiber_blocks(NFIBER):
+        tool = instrument.take(block)
+        truth = truth_with(tool)
+        sum_chi2 += truth.sky_chi2[truth.lit].sum()
+        count += np.count_nonzero(truth.lit)
+        observation = observe(truth, tool, streams)
+        for name, image in frame.items():
+            image[block] = getattr(observation, name)
+        calibrated = pipeline.calibrate(
+            observation.eflux,
+            observation.esky,
+            observation.eivar,
+            tool.delta,
+            tool.spcalib,
+            tool.corr[:, :nrow],
+            tool.corr_add[:, :nrow],
+            tool.inv_distort,
+            **instrument.means,
+        )
+        stored = {
+            "flux": calibrated.flux,
+            "ivar": calibrated.ivar,
+            "mask": observation.mask | np.where(calibrated.calib == 0, BADFLUXFACTOR, 0).astype(np.int32),
+            # The dispersion is stored in units of the coadd grid's bins.
+            "wavedisp": tool.dispersion(tool.row) * tool.delta,
+            "sky": calibrated.sky,
+            "x": tool.x,
+            "superflat": tool.superflat,
+        }
+        for name, image in stored.items():
+            cframe[name][block, :nrow] = image
+    return frame, cframe, float(sum_chi2 / count)
+
+
+def _empty_images(names, nrow):
+    """Images of zeros by name in the byte order of FITS, 2D[nfiber, nrow]."""
+    return {name: np.zeros((NFIBER, nrow), dtype=">i4" if name == "mask" else ">f4") for name in names}
+
+
+def _write_spframe(path, instrument, frame, header):
     hdus = [
-        Hdu.primary(header, observation.eflux),
-        Hdu.image(observation.eivar, "f4"),
-        Hdu.image(observation.mask, "i4"),
+        Hdu.primary(header, frame["eflux"]),
+        Hdu.image(frame["eivar"], "f4"),
+        Hdu.image(frame["mask"], "i4"),
         trace_set_table(instrument.wave),
         trace_set_table(instrument.dispersion),
-        plug_map_table(camera, seed),
-        Hdu.image(observation.esky, "f4"),
+        plug_map_table(instrument.camera, instrument.seed),
+        Hdu.image(frame["esky"], "f4"),
         Hdu.image(instrument.x, "f4"),
         Hdu.image(instrument.superflat, "f4"),
     ]
     write_fits(path, hdus)
 
 
-def _write_spcframe(path, camera, seed, instrument, observation, header):
-    nrow = NROW[camera[0]]
-    calibrated = pipeline.calibrate(
-        observation.eflux,
-        observation.esky,
-        observation.eivar,
-        instrument.delta,
-        instrument.spcalib,
-        instrument.corr[:, :nrow],
-        instrument.corr_add[:, :nrow],
-        instrument.inv_distort,
-        **instrument.means,
-    )
-    mask = observation.mask | np.where(calibrated.calib == 0, BADFLUXFACTOR, 0).astype(np.int32)
-    # The dispersion is stored in units of the coadd grid's bins.
-    wavedisp = instrument.dispersion(np.arange(nrow)) * instrument.delta
+def _write_spcframe(path, instrument, cframe, header):
     header = header.copy()
     header["BUNIT"] = "1E-17 erg/cm^2/s/Ang"
     hdus = [
-        Hdu.primary(header, _stored(calibrated.flux)),
-        Hdu.image(_stored(calibrated.ivar), "f4", "IVAR"),
-        Hdu.image(_stored(mask, NODATA), "i4", "MASK"),
+        Hdu.primary(header, cframe["flux"]),
+        Hdu.image(cframe["ivar"], "f4", "IVAR"),
+        Hdu.image(cframe["mask"], "i4", "MASK"),
         Hdu.image(instrument.loglam, "f8", "WAVELENGTH"),
-        Hdu.image(_stored(wavedisp), "f4", "WAVEDISP"),
-        plug_map_table(camera, seed, "PLUGMAP"),
-        Hdu.image(_stored(calibrated.sky), "f4", "SKY"),
-        Hdu.image(_stored(instrument.x), "f4", "X"),
-        Hdu.image(_stored(instrument.superflat), "f4", "SUPERFLAT"),
+        Hdu.image(cframe["wavedisp"], "f4", "WAVEDISP"),
+        plug_map_table(instrument.camera, instrument.seed, "PLUGMAP"),
+        Hdu.image(cframe["sky"], "f4", "SKY"),
+        Hdu.image(cframe["x"], "f4", "X"),
+        Hdu.image(cframe["superflat"], "f4", "SUPERFLAT"),
     ]
     write_fits(path, hdus)
-
-
-def _stored(rows, padding=0):
-    """Rows padded at the end to the length of red ones."""
-    return np.pad(rows, ((0, 0), (0, NROW_STORED - rows.shape[1])), constant_values=padding)
 
 
 def write_flat(root, camera, seed):

@@ -4,11 +4,13 @@ What the files store is float32, and the equations of the calibration hold for w
 that goes into a file is rounded here, before any electron is made of it.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cache, cached_property
 
 import numpy as np
 
-from bosscal import pipeline
+from bosscal.base.elementary import cosine, exp, log10, power_of_ten, sine
+from bosscal.calibration.pipeline import coadd_loglam, inverse_distortion
 from bosscal.simulation.plate import (
     EXPOSURES,
     FLAT,
@@ -16,12 +18,15 @@ from bosscal.simulation.plate import (
     NROW,
     NROW_STORED,
     PLATE_RADIUS,
+    Fibers,
+    fiber_blocks,
     fiber_numbers,
     plug_fibers,
     random_stream,
 )
-from bosscal.simulation.spectra import loglam_grid, smooth_curve
-from bosscal.tracesets import Jump, TraceSet, bin_size
+from bosscal.simulation.spectra import loglam_grid, on_grid, smooth_curve
+from bosscal.survey.ccd import quadrant
+from bosscal.survey.tracesets import Jump, TraceSet, bin_size
 
 NBUNDLE, BUNDLE = 25, 20  # fibers come in bundles that are glued to the slit head one by one
 
@@ -103,10 +108,23 @@ def _fiber_argument():
     return np.linspace(-1, 1, NFIBER)
 
 
+def some_fibers(trace_set, fibers):
+    """The trace set of a slice of its fibers."""
+    return replace(trace_set, coeff=trace_set.coeff[fibers])
+
+
+def _across_band(camera, loglam):
+    """-1 at the blue end of the camera's light, +1 at the red end, linear in log10 wavelength, constant beyond."""
+    low, high = log10(LIT[camera[0]])
+    return np.clip(2 * (loglam - low) / (high - low) - 1, -1, 1)
+
+
 def wavelength(camera, expnum):
     """Trace set of log10 wavelength [Å] of one camera exposure: 500 fibers, 6 coefficients."""
     band = camera[0]
-    coeff = np.polynomial.legendre.legvander(_fiber_argument(), 3) @ WAVE[band].T
+    across = np.polynomial.legendre.legvander(_fiber_argument(), 3)
+    # Term by term: a matrix product sums in another order on another processor.
+    coeff = sum(across[:, order, np.newaxis] * WAVE[band][:, order] for order in range(4))
     fiber = np.arange(NFIBER)
     bundle, place = fiber // BUNDLE, (fiber % BUNDLE - (BUNDLE - 1) / 2) / ((BUNDLE - 1) / 2)
     steps = BUNDLE_STEPS[:, 0, bundle] + BUNDLE_STEPS[:, 1, bundle] * place
@@ -151,7 +169,7 @@ def spatial_width(camera, seed):
     coeff = np.empty((NFIBER, 3))
     # The focus is best half-way out and is a little different for every bundle.
     bundles = np.repeat(random.uniform(-0.01, 0.01, NBUNDLE), BUNDLE)
-    coeff[:, 0] = middle + 0.02 * np.cos(3 * argument) + bundles
+    coeff[:, 0] = middle + 0.02 * cosine(3 * argument / (2 * np.pi)) + bundles
     coeff[:, 1] = 0.008 * argument
     coeff[:, 2] = 0.012 + 0.006 * argument**2
     return TraceSet(coeff, 0.0, NROW[camera[0]] - 1.0)
@@ -171,35 +189,46 @@ def flat_fields(camera, seed):
         float32. The fiber flat is 0 where no light reaches the camera: in rows beyond either end of the
         spectrum, and in fibers that are dead or unplugged.
     """
-    band = camera[0]
     random = random_stream(seed, "flat fields", camera)
-    row = np.arange(NROW[band])
-    loglam = wavelength(camera, FLAT)(row)
-    low, high = np.log10(LIT[band])
-    argument = np.clip(2 * (loglam - low) / (high - low) - 1, -1, 1)
+    dark = plug_fibers(seed).select(fiber_numbers(camera)).dark
+    row = np.arange(NROW[camera[0]])
+    low, high = log10(LIT[camera[0]])
+    wave = wavelength(camera, FLAT)
+    phase = random.random((NFIBER, 1))
+    scatter = np.clip(random.normal(1, 0.07, NFIBER), 0.75, 1.25)[:, np.newaxis]
+    tilt = random.normal(0, 0.02, NFIBER)[:, np.newaxis]
 
-    ripple = 0.01 * np.sin(2 * np.pi * (row / 350 + random.random((NFIBER, 1))))
-    superflat = 1 + 0.06 * argument - 0.08 * argument**2 + ripple
+    superflat, fiberflat = np.empty((2, NFIBER, row.size), dtype=np.float32)
+    # sin(row + phase), the sines and cosines taken of each alone.
+    row_sine, row_cosine, sine_phase, cosine_phase = sine(row / 350), cosine(row / 350), sine(phase), cosine(phase)
+    for block in fiber_blocks(NFIBER):
+        loglam = some_fibers(wave, block)(row)
+        argument = _across_band(camera, loglam)
+        ripple = 0.01 * (row_sine * cosine_phase[block] + row_cosine * sine_phase[block])
+        superflat[block] = 1 + 0.06 * argument - 0.08 * argument**2 + ripple
+        flat = scatter[block] * (1 + tilt[block] * argument)
+        flat *= 1 + 0.004 * random.standard_normal(loglam.shape)
+        flat[(loglam < low) | (loglam > high)] = 0
+        flat[dark[block]] = 0
+        fiberflat[block] = flat
+    return superflat, fiberflat
 
-    scatter = np.clip(random.normal(1, 0.07, NFIBER), 0.75, 1.25)
-    tilt = random.normal(0, 0.02, NFIBER)
-    fiberflat = scatter[:, np.newaxis] * (1 + tilt[:, np.newaxis] * argument)
-    fiberflat *= 1 + 0.004 * random.standard_normal(loglam.shape)
-    fiberflat[(loglam < low) | (loglam > high)] = 0
-    fiberflat[plug_fibers(seed).select(fiber_numbers(camera)).dark] = 0
-    return superflat.astype(np.float32), fiberflat.astype(np.float32)
+
+@cache
+def _throughput_curve(band):
+    """Grid of log10 wavelength [Å] and throughput at transparency 1, two 1D[npoint]."""
+    grid = loglam_grid(3000, 11500)
+    return grid, power_of_ten(smooth_curve(grid, LOG_THROUGHPUT[band], width=0.003))
 
 
 def throughput(camera, expnum, loglam):
     """Electrons per 1e-17 erg/s/cm²/Å in a bin of 1e-4 dex, at log10 wavelengths [Å], for a unit flat field."""
-    grid = loglam_grid(3000, 11500)
-    curve = 10 ** smooth_curve(grid, LOG_THROUGHPUT[camera[0]], width=0.003)
-    return TRANSPARENCY[expnum] * np.interp(loglam, grid, curve)
+    return TRANSPARENCY[expnum] * on_grid(*_throughput_curve(camera[0]), loglam)
 
 
 def is_calibrated(camera, loglam):
     """True between WAVEMIN and WAVEMAX; beyond them the pipeline stores spcalib = 0."""
-    low, high = np.log10(CALIBRATED[camera])
+    low, high = log10(CALIBRATED[camera])
     return (loglam >= low) & (loglam <= high)
 
 
@@ -221,18 +250,19 @@ def flux_corrections(camera, expnum, seed, loglam):
     """
     fibers = plug_fibers(seed).select(fiber_numbers(camera))
     random = random_stream(seed, "flux corrections", camera, expnum)
-    low, high = np.log10(LIT[camera[0]])
-    argument = np.clip(2 * (loglam - low) / (high - low) - 1, -1, 1)
-
     # Drawn for every fiber, used or not: which fibers are dark does not change the others.
     level, tilt, bend = random.uniform([[0.7], [-0.2], [-0.08]], [[1.45], [0.2], [0.08]], (3, NFIBER))[..., np.newaxis]
     added, slope = random.uniform(-0.3, 0.3, (2, NFIBER))[..., np.newaxis]
     has_added = random.random(NFIBER) < 0.5
     corrected = ~(fibers.sky | fibers.dark)
-    corr = np.where(corrected[:, np.newaxis], level * (1 + tilt * argument + bend * argument**2), 1)
     has_added &= corrected & (expnum != EXPOSURES[0])
-    corr_add = np.where(has_added[:, np.newaxis], added + slope * argument, 0)
-    return corr.astype(np.float32), corr_add.astype(np.float32)
+    corr, corr_add = np.empty((2, *loglam.shape), dtype=np.float32)
+    for block in fiber_blocks(NFIBER):
+        argument = _across_band(camera, loglam[block])
+        parabola = level[block] * (1 + tilt[block] * argument + bend[block] * argument**2)
+        corr[block] = np.where(corrected[block, np.newaxis], parabola, 1)
+        corr_add[block] = np.where(has_added[block, np.newaxis], added[block] + slope[block] * argument, 0)
+    return corr, corr_add
 
 
 def distortion(seed):
@@ -248,9 +278,13 @@ def distortion(seed):
     a0, a2, a3, a4, a5, a6, a7, a8, a9, a11 = random.normal(0, 0.015, 10)
     fibers = plug_fibers(seed)
     x, y = fibers.xfocal[:, np.newaxis] / PLATE_RADIUS, fibers.yfocal[:, np.newaxis] / PLATE_RADIUS
-    red = 1 - (5070 / 10 ** pipeline.coadd_loglam(NCOADD, *COADD_GRID)) ** 2
+    red = 1 - (5070 * power_of_ten(-coadd_loglam(NCOADD, *COADD_GRID))) ** 2
     position = a2 * x + a3 * y + a4 * x * y + a5 * x**2 + a6 * y**2
-    return ((1 + a0) * np.exp(position + (a7 * x + a8 * y + a9) * red + a11 * red**2)).astype(np.float32)
+    slope = a7 * x + a8 * y + a9
+    distort = np.empty((x.size, NCOADD), dtype=np.float32)
+    for block in fiber_blocks(x.size):
+        distort[block] = (1 + a0) * exp(position[block] + slope[block] * red + a11 * red**2)
+    return distort
 
 
 @dataclass(frozen=True)
@@ -259,12 +293,15 @@ class Instrument:
 
     Attributes
     ----------
+    seed : int
+    camera : str
+    expnum : int
+    fibers : Fibers
+        What is plugged into the camera's fibers.
     wave, dispersion, width : TraceSet
         log10 wavelength [Å], sigma of the line-spread function [rows], sigma of the spatial profile [pixels].
     loglam : 2D[nfiber, 4128]
         log10 wavelength [Å]; in blue the last 16 entries are beyond the CCD.
-    delta : 2D[nfiber, nrow]
-        Size of the rows [1e-4 dex].
     x : 2D[nfiber, nrow]
         float32 CCD column of the trace [pixels].
     superflat, fiberflat : 2D[nfiber, nrow]
@@ -273,52 +310,108 @@ class Instrument:
         float32 electrons per 1e-17 erg/s/cm²/Å in a bin of 1e-4 dex; 0 outside the calibrated range.
     corr, corr_add : 2D[nfiber, 4128]
         float32 A [1] and B [1e-17 erg/s/cm²/Å].
-    inv_distort : 2D[nfiber, nrow]
-        1/D at the rows.
+    distort : 2D[nfiber, ncoadd]
+        float32 D on the coadd grid.
     means : dict
         spcalib_mean, corr_mean, distort_mean: means of the whole stored images, which set the thresholds.
+    xsigma : float
+        Median spatial width of the camera [pixels].
+
+    What follows from these is computed when it is asked for, so that a few fibers can be worked on at a time
+    (:meth:`take`).
     """
 
+    seed: int
+    camera: str
+    expnum: int
+    fibers: Fibers
     wave: TraceSet
     dispersion: TraceSet
     width: TraceSet
     loglam: np.ndarray
-    delta: np.ndarray
     x: np.ndarray
     superflat: np.ndarray
     fiberflat: np.ndarray
     spcalib: np.ndarray
     corr: np.ndarray
     corr_add: np.ndarray
-    inv_distort: np.ndarray
+    distort: np.ndarray
     means: dict
+    xsigma: float
+
+    def take(self, fibers):
+        """The same for a slice of the fibers, without a copy."""
+        images = ("loglam", "x", "superflat", "fiberflat", "spcalib", "corr", "corr_add", "distort")
+        trace_sets = ("wave", "dispersion", "width")
+        return replace(
+            self,
+            fibers=self.fibers.take(fibers),
+            **{name: getattr(self, name)[fibers] for name in images},
+            **{name: some_fibers(getattr(self, name), fibers) for name in trace_sets},
+        )
+
+    @property
+    def row(self):
+        """CCD rows, 1D[nrow]."""
+        return np.arange(NROW[self.camera[0]])
+
+    @cached_property
+    def delta(self):
+        """Size of the rows [1e-4 dex], 2D[nfiber, nrow]."""
+        return bin_size(self.wave, self.row)
+
+    @cached_property
+    def inv_distort(self):
+        """1/D at the rows, 2D[nfiber, nrow]."""
+        return inverse_distortion(self.distort, COADD_GRID, self.loglam[:, : self.row.size])
+
+    @cached_property
+    def flat(self):
+        """Superflat times fiber flat, 2D[nfiber, nrow]."""
+        return self.superflat.astype(np.float64) * self.fiberflat
+
+    @cached_property
+    def pixel_noise(self):
+        """Read noise of every row [electrons] and width of its profile [pixels], two 2D[nfiber, nrow]."""
+        band = {"b": "blue", "r": "red"}[self.camera[0]]
+        of_pixel = quadrant(self.row, self.x, band)
+        return np.array(READNOISE[self.camera])[quadrant], self.width(self.row)
 
 
 def build_instrument(camera, expnum, seed):
     """The instrument of one camera exposure (:class:`Instrument`)."""
-    nrow = NROW[camera[0]]
-    row = np.arange(nrow)
-    wave = wavelength(camera, expnum)
-    loglam = wave(np.arange(NROW_STORED))
+    row = np.arange(NROW[camera[0]])
+    wave, columns, width = wavelength(camera, expnum), trace(camera), spatial_width(camera, seed)
+    loglam = np.empty((NFIBER, NROW_STORED))
+    widths = np.empty((NFIBER, row.size))
+    x, spcalib = np.empty((2, NFIBER, row.size), dtype=np.float32)
+    for block in fiber_blocks(NFIBER):
+        loglam[block] = some_fibers(wave, block)(np.arange(NROW_STORED))
+        on_ccd = loglam[block, : row.size]
+        spcalib[block] = throughput(camera, expnum, on_ccd) * is_calibrated(camera, on_ccd)
+        x[block] = some_fibers(columns, block)(row) + FLEXURE[expnum] / 2
+        widths[block] = some_fibers(width, block)(row)
     superflat, fiberflat = flat_fields(camera, seed)
-    spcalib = throughput(camera, expnum, loglam[:, :nrow]) * is_calibrated(camera, loglam[:, :nrow])
-    spcalib = spcalib.astype(np.float32)
     corr, corr_add = flux_corrections(camera, expnum, seed, loglam)
     distort = distortion(seed)
     means = {"spcalib_mean": spcalib, "corr_mean": corr, "distort_mean": distort}
-    own = fiber_numbers(camera) - 1
+    own = fiber_numbers(camera)
     return Instrument(
+        seed=seed,
+        camera=camera,
+        expnum=expnum,
+        fibers=plug_fibers(seed).select(own),
         wave=wave,
         dispersion=dispersion(camera),
-        width=spatial_width(camera, seed),
+        width=width,
         loglam=loglam,
-        delta=bin_size(wave, row),
-        x=(trace(camera)(row) + FLEXURE[expnum] / 2).astype(np.float32),
+        x=x,
         superflat=superflat,
         fiberflat=fiberflat,
         spcalib=spcalib,
         corr=corr,
         corr_add=corr_add,
-        inv_distort=pipeline.inverse_distortion(distort[own], COADD_GRID, loglam[:, :nrow]),
+        distort=distort[own - 1],
         means={name: float(image.mean(dtype=np.float64)) for name, image in means.items()},
+        xsigma=float(np.median(widths, overwrite_input=True)),
     )

@@ -1,13 +1,17 @@
 """From true flux to what the extraction records: the calibration run backwards, with noise."""
 
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 
-from bosscal import noise, pipeline
+from bosscal.base.arithmetic import inverse
+from bosscal.base.elementary import cosine, log10
+from bosscal.noise.laws.optimal import optimal_variance
+from bosscal.noise.sky import sky_term
 from bosscal.simulation.instrument import LIT, READNOISE, build_instrument, throughput
-from bosscal.simulation.plate import NROW, Fibers, fiber_numbers, plug_fibers, random_stream
-from bosscal.simulation.spectra import is_bright_sky, object_flux, sky_electrons
+from bosscal.simulation.plate import Fibers, random_stream
+from bosscal.simulation.spectra import is_bright_sky, loglam_grid, object_flux, on_grid, sky_electrons
 
 # Bits of SPPIXMASK that the simulation sets.
 NOPLUG, BADTRACE, BADFLAT = 1 << 0, 1 << 1, 1 << 2
@@ -62,11 +66,6 @@ class Truth:
     sky_variance: np.ndarray
     variance: np.ndarray
 
-    @property
-    def skychi2(self):
-        """Mean of ``sky_chi2`` where there is light: SKYCHI2 of the header."""
-        return float(self.sky_chi2[self.lit].mean())
-
 
 @dataclass(frozen=True)
 class Observation:
@@ -88,29 +87,19 @@ class Observation:
 
 def sky_chi2(camera, expnum, seed, loglam):
     """Relative chi² of the sky fibers at log10 wavelengths [Å]: 1.05-1.5, another curve for every exposure."""
+    return on_grid(*_sky_chi2_curve(camera, expnum, seed), loglam)
+
+
+@cache
+def _sky_chi2_curve(camera, expnum, seed):
+    """Grid of log10 wavelength [Å] and relative chi², two 1D[npoint]."""
     random = random_stream(seed, "sky chi2", camera, expnum)
-    low, high = np.log10(LIT[camera[0]])
-    argument = (loglam - low) / (high - low)
+    grid = loglam_grid(2500, 11500)
+    low, high = log10(LIT[camera[0]])
+    argument = (grid - low) / (high - low)
     slow, fast = random.random(2)
-    wave = 0.65 * np.cos(2 * np.pi * (0.7 * argument + slow)) + 0.35 * np.cos(2 * np.pi * (1.9 * argument + fast))
-    return 1.275 + 0.22 * wave
-
-
-def xsigma(instrument, camera):
-    """Median spatial width of a camera [pixels]: XSIGMA of the header."""
-    return float(np.median(instrument.width(np.arange(NROW[camera[0]]))))
-
-
-def _pixel_noise(instrument, camera):
-    """Read noise of every row [electrons] and width of its profile [pixels], two 2D[nfiber, nrow]."""
-    row = np.arange(NROW[camera[0]])
-    band = {"b": "blue", "r": "red"}[camera[0]]
-    readnoise = np.array(READNOISE[camera])[noise.quadrant(row, instrument.x, band)]
-    return readnoise, instrument.width(row)
-
-
-def _flat(instrument):
-    return instrument.superflat.astype(np.float64) * instrument.fiberflat
+    wave = 0.65 * cosine(0.7 * argument + slow) + 0.35 * cosine(1.9 * argument + fast)
+    return grid, 1.275 + 0.22 * wave
 
 
 def truth(camera, expnum, seed):
@@ -125,13 +114,13 @@ def truth(camera, expnum, seed):
     -------
     Truth
     """
-    return truth_with(build_instrument(camera, expnum, seed), camera, expnum, seed)
+    return truth_with(build_instrument(camera, expnum, seed))
 
 
-def truth_with(instrument, camera, expnum, seed):
-    """The same as :func:`truth` for an instrument that is there already."""
-    fibers = plug_fibers(seed).select(fiber_numbers(camera))
-    nrow = NROW[camera[0]]
+def truth_with(instrument):
+    """The same as :func:`truth` for an instrument that is there already, or for some of its fibers."""
+    seed, camera, expnum, fibers = instrument.seed, instrument.camera, instrument.expnum, instrument.fibers
+    nrow = instrument.row.size
     loglam, corr, corr_add = (array[:, :nrow] for array in (instrument.loglam, instrument.corr, instrument.corr_add))
     lit = instrument.fiberflat > 0
     flux = object_flux(fibers, loglam)
@@ -140,43 +129,48 @@ def truth_with(instrument, camera, expnum, seed):
     eflux = lit * (flux * instrument.inv_distort - corr_add) * per_flux
     esky = lit * sky_electrons(camera[0], expnum, loglam) * instrument.delta
 
-    flat = _flat(instrument)
+    flat = instrument.flat
     electrons = flat * (eflux + esky)
     chi2 = sky_chi2(camera, expnum, seed, loglam)
-    sky_variance = noise.optimal_variance(esky, np.mean(READNOISE[camera]), xsigma(instrument, camera))
-    readnoise, width = _pixel_noise(instrument, camera)
-    variance = noise.optimal_variance(electrons, readnoise, width) + flat**2 * noise.sky_term(chi2, sky_variance)
+    sky_variance = optimal_variance(esky, np.mean(READNOISE[camera]), instrument.xsigma)
+    variance = optimal_variance(electrons, *instrument.pixel_noise) + flat**2 * sky_term(chi2, sky_variance)
     return Truth(
         seed, camera, expnum, fibers, loglam, lit, flux, eflux, esky, electrons, chi2, sky_variance, variance
     )  # fmt: skip
 
 
-def observe(truth, instrument):
+def noise_streams(camera, expnum, seed):
+    """Streams of random numbers for the electrons and for the rejected pixels of a camera exposure."""
+    return [random_stream(seed, purpose, camera, expnum) for purpose in ("electrons", "rejected pixels")]
+
+
+def observe(truth, instrument, streams):
     """Record electrons with noise, and estimate their variance from themselves, as the pipeline has to.
 
     Parameters
     ----------
     truth : Truth
     instrument : Instrument
+        Both of all fibers, or of the next fibers.
+    streams : list
+        :func:`noise_streams` of the camera exposure, from which all fibers' noise is drawn in order.
 
     Returns
     -------
     Observation
     """
-    camera = truth.camera
-    random = random_stream(truth.seed, "electrons", camera, truth.expnum)
-    flat = _flat(instrument)
-    inverse_flat = pipeline.inverse(flat)
+    random, random_rejection = streams
+    flat = instrument.flat
+    inverse_flat = inverse(flat)
     esky = truth.esky.astype(np.float32)
     electrons = truth.electrons + np.sqrt(truth.variance) * random.standard_normal(truth.electrons.shape)
     eflux = ((electrons * inverse_flat - esky) * truth.lit).astype(np.float32)
 
-    readnoise, width = _pixel_noise(instrument, camera)
     recorded = flat * (eflux.astype(np.float64) + esky)
-    variance = noise.optimal_variance(recorded, readnoise, width) * inverse_flat**2
-    variance += noise.sky_term(truth.sky_chi2, truth.sky_variance)
-    mask, rejected = _mask(truth)
-    eivar = np.where(truth.lit & ~rejected, pipeline.inverse(variance), 0)
+    variance = optimal_variance(recorded, *instrument.pixel_noise) * inverse_flat**2
+    variance += sky_term(truth.sky_chi2, truth.sky_variance)
+    mask, rejected = _mask(truth, random_rejection)
+    eivar = np.where(truth.lit & ~rejected, inverse(variance), 0)
     return Observation(eflux, esky, eivar.astype(np.float32), mask)
 
 
@@ -185,9 +179,8 @@ def fiber_mask(fibers):
     return (NOPLUG * fibers.unplugged | (BADTRACE | BADFLAT) * fibers.dead).astype(np.int32)
 
 
-def _mask(truth):
+def _mask(truth, random):
     """SPPIXMASK bits, 2D[nfiber, nrow] int32, and which pixels have no inverse variance left."""
-    random = random_stream(truth.seed, "rejected pixels", truth.camera, truth.expnum)
     rejected = truth.lit & (random.random(truth.lit.shape, dtype=np.float32) < REJECTED_FRACTION)
     near = np.zeros_like(rejected)  # a cosmic ray touches the rows beside, which keep their inverse variance
     near[:, 1:] |= rejected[:, :-1]

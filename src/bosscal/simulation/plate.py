@@ -6,6 +6,8 @@ from zlib import crc32
 
 import numpy as np
 
+from bosscal.base.elementary import cosine, exp, log, sine
+
 PLATE, MJD, RUN2D = 6641, 56383, "v5_7_0"
 EXPOSURES = (158842, 158843)
 FLAT, ARC = 158840, 158841
@@ -13,6 +15,7 @@ CAMERAS = ("b1", "b2", "r1", "r2")
 NFIBER = 500  # of one spectrograph, and so of one camera
 NROW = {"b": 4112, "r": 4128}
 NROW_STORED = 4128  # spCFrame and spFluxcorr: blue rows are padded to the length of red ones
+BLOCK = 20  # fibers computed at a time, so that what is computed on the way stays in the processor's cache
 
 PLATE_CENTER = (182.0, 45.9)  # right ascension and declination [deg]
 PLATE_SCALE = 217.7358  # mm/deg
@@ -42,6 +45,11 @@ def random_stream(seed, purpose, camera="", expnum=0):
 def fiber_numbers(camera):
     """Fibers that a camera records: 1-500 for b1 and r1, 501-1000 for b2 and r2. 1D[nfiber]."""
     return np.arange(NFIBER) + 1 + NFIBER * (int(camera[1]) - 1)
+
+
+def fiber_blocks(nfiber):
+    """Slices of :data:`BLOCK` fibers that cover all of them."""
+    return [slice(start, min(start + BLOCK, nfiber)) for start in range(0, nfiber, BLOCK)]
 
 
 def camera_pair(fiber):
@@ -96,7 +104,10 @@ class Fibers:
 
     def select(self, numbers):
         """The same for some fibers, by their numbers."""
-        index = np.asarray(numbers) - 1
+        return self.take(np.asarray(numbers) - 1)
+
+    def take(self, index):
+        """The same for some fibers, by their indices or a slice."""
         return Fibers(**{field.name: getattr(self, field.name)[index] for field in fields(self)})
 
 
@@ -128,20 +139,22 @@ def plug_fibers(seed):
 
     low, high = np.array([BRIGHTNESS[name] for name in objtype], dtype=float).T
     level = random.random(number.size)
-    brightness = low ** (1 - level) * high**level  # as many in every magnitude; 0 for sky
+    lit = high > 0  # not sky
+    brightness = np.zeros(number.size)
+    brightness[lit] = low[lit] * exp(level[lit] * log(high[lit] / low[lit]))  # as many in every magnitude
     low, high = np.array([REDSHIFT[name] for name in objtype]).T
     redshift = random.uniform(low, high)
 
     radius = PLATE_RADIUS * np.sqrt(random.random(number.size))
     angle = random.uniform(0, 2 * np.pi, number.size)
-    xfocal, yfocal = radius * np.cos(angle), radius * np.sin(angle)
+    xfocal, yfocal = radius * cosine(angle / (2 * np.pi)), radius * sine(angle / (2 * np.pi))
     dec = PLATE_CENTER[1] + yfocal / PLATE_SCALE
     return Fibers(
         number=number,
         objtype=objtype,
         xfocal=xfocal,
         yfocal=yfocal,
-        ra=PLATE_CENTER[0] + xfocal / PLATE_SCALE / np.cos(np.radians(dec)),
+        ra=PLATE_CENTER[0] + xfocal / PLATE_SCALE / cosine(dec / 360),
         dec=dec,
         brightness=brightness,
         redshift=redshift,

@@ -1,12 +1,16 @@
 """The files outside the plate's folder: spectra of single fibers, and the list of plates."""
 
+import zlib
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
 from astropy.io import fits
 
-from bosscal import noise, pipeline
-from bosscal.simulation.fits_format import EXPTIME, Hdu, mark_simulated, padded, write_fits
+from bosscal.base.arithmetic import inverse
+from bosscal.calibration.pipeline import add_error_floor, coadd_loglam
+from bosscal.noise.laws.optimal import optimal_variance
+from bosscal.simulation.fits_format import EXPTIME, GZIP_FORMAT, Hdu, mark_simulated, padded, write_fits
 from bosscal.simulation.instrument import COADD_GRID, NCOADD, READNOISE, is_calibrated, throughput
 from bosscal.simulation.plate import (
     EXPOSURES,
@@ -60,14 +64,19 @@ def write_spec(root, fiber):
     hdus = []
     for camera in camera_pair(fiber):
         index = (fiber - 1) % NFIBER
-        with fits.open(root / flat_path(camera)) as spflat:
+        with _open_packed(root / flat_path(camera)) as spflat:
             fiberflat = spflat[0].data[index].astype(np.float64)
         for expnum in EXPOSURES:
-            with fits.open(root / frame_path("spFrame", camera, expnum)) as spframe:
+            with _open_packed(root / frame_path("spFrame", camera, expnum)) as spframe:
                 detected_sky = fiberflat * spframe[6].data[index] * spframe[8].data[index]
             with fits.open(root / frame_path("spCFrame", camera, expnum), memmap=True) as spcframe:
                 hdus.append(_exposure_table(spcframe, index, detected_sky, next(names)))
     write_fits(root / spec_path(fiber), _coadd_hdus(fiber, hdus[0].header["SIMSEED"]) + hdus)
+
+
+def _open_packed(path):
+    """Open a .fits.gz, unpacked in one go: half the time that astropy takes piece by piece."""
+    return fits.open(BytesIO(zlib.decompress(path.read_bytes(), GZIP_FORMAT)))
 
 
 def _exposure_table(spcframe, index, detected_sky, name):
@@ -75,7 +84,7 @@ def _exposure_table(spcframe, index, detected_sky, name):
     nrow = detected_sky.size
     sources = {"flux": 0, "loglam": 3, "ivar": 1, "mask": 2, "wdisp": 4, "sky": 6, "x": 7}
     values = {column: np.array(spcframe[hdu].data[index, :nrow]) for column, hdu in sources.items()}
-    values["calib"] = values["sky"] * pipeline.inverse(detected_sky)
+    values["calib"] = values["sky"] * inverse(detected_sky)
     columns = ("flux", "loglam", "ivar", "mask", "wdisp", "sky", "calib", "x")
     table = np.empty(nrow, dtype=[(column, ">i4" if column == "mask" else ">f4") for column in columns])
     for column in columns:
@@ -122,7 +131,7 @@ def _coadd_hdus(fiber, seed):
 def _coadd(fibers, seed):
     """Coadded spectrum of one fiber, with the noise of a typical instrument."""
     fiber = int(fibers.number[0])
-    loglam = pipeline.coadd_loglam(NCOADD, *COADD_GRID)
+    loglam = coadd_loglam(NCOADD, *COADD_GRID)
     flux = object_flux(fibers, loglam[np.newaxis])[0]
     ivar, weighted_sky = np.zeros((2, loglam.size))
     wdisp = np.zeros(loglam.size)
@@ -132,12 +141,12 @@ def _coadd(fibers, seed):
         for expnum in EXPOSURES:
             per_flux = throughput(camera, expnum, loglam)
             sky = sky_electrons(camera[0], expnum, loglam)
-            variance = noise.optimal_variance(flux * per_flux + sky, np.mean(READNOISE[camera]), TYPICAL_WIDTH)
-            of_exposure = calibrated * pipeline.add_error_floor(flux * per_flux, 1 / variance) * per_flux**2
+            variance = optimal_variance(flux * per_flux + sky, np.mean(READNOISE[camera]), TYPICAL_WIDTH)
+            of_exposure = calibrated * add_error_floor(flux * per_flux, 1 / variance) * per_flux**2
             ivar += of_exposure
             weighted_sky += of_exposure * sky / per_flux
     ivar *= not fibers.dark[0]
-    rms = np.sqrt(pipeline.inverse(ivar))
+    rms = np.sqrt(inverse(ivar))
     observed = flux + rms * random_stream(seed, f"coadd {fiber}").standard_normal(loglam.size)
     columns = {
         "flux": observed,
@@ -146,7 +155,7 @@ def _coadd(fibers, seed):
         "and_mask": 0,
         "or_mask": 0,
         "wdisp": wdisp,
-        "sky": weighted_sky * pipeline.inverse(ivar),
+        "sky": weighted_sky * inverse(ivar),
         "model": flux,
     }
     dtype = [(name, ">i4" if name.endswith("mask") else ">f4") for name in columns]
