@@ -375,7 +375,7 @@ class Instrument:
         """Read noise of every row [electrons] and width of its profile [pixels], two 2D[nfiber, nrow]."""
         band = {"b": "blue", "r": "red"}[self.camera[0]]
         of_pixel = quadrant(self.row, self.x, band)
-        return np.array(READNOISE[self.camera])[quadrant], self.width(self.row)
+        return np.array(READNOISE[self.camera])[of_pixel], self.width(self.row)
 
 
 def build_instrument(camera, expnum, seed):
