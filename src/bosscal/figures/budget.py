@@ -15,7 +15,10 @@ from bosscal.figures.style import (
     SKY,
     WAVELENGTH_LABEL,
     finish,
+    margins,
     new_figure,
+    place_labels,
+    power_of_ten,
 )
 
 JUMP_ROWS = (2055, 2072)  # shown enlarged: the two-phase jump of the red CCDs and its surroundings
@@ -38,10 +41,14 @@ LOOKS = {
 ENLARGED = 2.5  # size of the enlarged rows' dots over that of the others
 LEGEND_DOT = 6
 
-DOTS = {"linestyle": "none", "marker": ".", "markeredgewidth": 0, "rasterized": True}
+# On the lines, so that a PDF file needs one image per panel.
+DOTS = {"linestyle": "none", "marker": ".", "markeredgewidth": 0, "rasterized": True, "zorder": 2.1}
 
 # quantity: (title, columns of the legend, height [points] that the legend needs between axes and title)
 HEADINGS = {"calibration": ("Calibration, flux/eflux", 4, 28), "variance": ("Variance of the flux", 5, 16)}
+
+ROOM = {"left": 0.68, "right": 0.17, "bottom": 0.42, "top": 0.9, "between": (0.9, 0.2)}  # for labels and legends [inch]
+LABEL_PLACES = (0.22, 0.37)  # distances of the axis labels below and beside a panel [inch]
 
 # Axis limits that most targets share; differences below the lower ones concern nobody.
 LIMITS = {"calibration": (3e-12, 0.1), "variance": (1e-9, 0.1)}
@@ -72,15 +79,17 @@ def budget_panels(exposure, reldiffs, fiber, title):
 
     figure = new_figure(PAGE_WIDTH, 5.8)
     if exposure.trace_set("wave").jump is None:
-        grid = figure.add_gridspec(2, 1, height_ratios=(1.4, 1))
+        grid = figure.add_gridspec(2, 1, height_ratios=(1.4, 1), **margins(figure, (2, 1), **ROOM))
     else:
-        grid = figure.add_gridspec(2, 2, height_ratios=(1.4, 1), width_ratios=(3, 1))
+        room = margins(figure, (2, 2), **ROOM)
+        grid = figure.add_gridspec(2, 2, height_ratios=(1.4, 1), width_ratios=(3, 1), **room)
         enlarged = figure.add_subplot(grid[0, 1])
         _draw(enlarged, exposure.row, rows, "calibration", enlarge=ENLARGED)
         enlarged.set_title("Two-phase jump", loc="left", pad=HEADINGS["calibration"][2])
         enlarged.set_xlim(JUMP_ROWS[0] - 0.5, JUMP_ROWS[1] + 0.5)
         enlarged.set_xlabel("CCD row")
         enlarged.tick_params(labelleft=False)
+        place_labels(enlarged, *LABEL_PLACES)
     panels = {"calibration": figure.add_subplot(grid[0, 0]), "variance": figure.add_subplot(grid[1, :])}
     for quantity, panel in panels.items():
         _draw(panel, wave, rows, quantity)
@@ -89,6 +98,7 @@ def budget_panels(exposure, reldiffs, fiber, title):
         panel.set_xlim(*_compared_range(wave, rows[quantity]))
         panel.set_xlabel(WAVELENGTH_LABEL)
         panel.set_ylabel("Relative difference\n|a − b| / |a + b|")
+        place_labels(panel, *LABEL_PLACES)
         _legend(panel, columns)
     return finish(figure, title, exposure.header.simulated)
 
@@ -111,6 +121,7 @@ def _draw(panel, position, rows, quantity, enlarge=1):
     panel.axhline(np.finfo(np.float32).eps, color=GREY, linestyle=":", zorder=1, label="float32 precision")
     lowest, highest = LIMITS[quantity]
     panel.set_yscale("log")
+    panel.yaxis.set_major_formatter(power_of_ten)
     panel.set_ylim(lowest, max(highest, 2 * largest))
     if not compared:
         panel.text(0.5, 0.5, "no pixel compared", transform=panel.transAxes, ha="center", va="center", color=GREY)
@@ -121,7 +132,6 @@ def _legend(panel, columns):
     legend = panel.legend(loc="lower left", bbox_to_anchor=(0, 1), ncol=columns, borderpad=0)
     for handle in legend.legend_handles:
         handle.set_markersize(LEGEND_DOT)
-    legend.set_in_layout(False)  # or it would shrink the axes; the title makes room for it
 
 
 def _compared_range(wave, values):

@@ -14,7 +14,9 @@ from bosscal.figures.style import (
     SKY,
     WAVELENGTH_LABEL,
     finish,
+    margins,
     new_figure,
+    place_labels,
 )
 from bosscal.noise_fit import compare
 from bosscal.variance import LABELS, PREDICTIONS, SKY_SUFFIX, extraction_variance, predict_variances
@@ -22,6 +24,8 @@ from bosscal.variance import LABELS, PREDICTIONS, SKY_SUFFIX, extraction_varianc
 COLORS = {"tutorial": RED, "readnoise_limit": ORANGE, "optimal": BLUE, "readnoise_weighted": GREEN, "bundle": PINK}
 RUNNING = 75  # pixels of the running median
 RATIO_RANGE = (0.6, 1.6)
+ROOM = {"left": 0.48, "right": 0.4, "bottom": 0.5, "top": 0.6, "between": (0, 1.35)}  # for labels [inch]
+LABEL_PLACES = (0.21, 0.27)  # distances of the axis labels below and beside a panel [inch]
 
 
 def running_median(values, width):
@@ -56,7 +60,7 @@ def noise_panels(exposure, reconstruction, law, title):
     expected = f"{law}{SKY_SUFFIX}"
 
     figure = new_figure(PAGE_WIDTH, 3.4)
-    ratio, ranking = figure.subplots(1, 2, width_ratios=[1.5, 1])
+    ratio, ranking = figure.subplots(1, 2, width_ratios=[1.5, 1], gridspec_kw=margins(figure, (1, 2), **ROOM))
     for axes in (ratio, ranking):
         axes.grid(visible=False)
     if len(wave) < RUNNING:
@@ -70,6 +74,8 @@ def noise_panels(exposure, reconstruction, law, title):
     ratio.set_xlabel(WAVELENGTH_LABEL)
     ratio.set_ylabel("Measured / predicted variance of electrons")
     _rank(ranking, measured, predictions, valid, expected)
+    for axes in (ratio, ranking):
+        place_labels(axes, *LABEL_PLACES)
     return finish(figure, title, exposure.header.simulated)
 
 
@@ -86,7 +92,7 @@ def _draw_ratios(axes, wave, measured, predictions, expected):
             label=_label(name), linestyle="-" if name.endswith(SKY_SUFFIX) else "--",
             linewidth=1.6 if name == expected else 0.9,
         )  # fmt: skip
-    axes.legend(loc="upper center", ncol=2, fontsize=6)
+    axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncol=3, fontsize=6, borderpad=0)
 
 
 def _label(name):

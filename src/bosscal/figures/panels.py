@@ -12,13 +12,23 @@ from bosscal.figures.style import (
     PAGE_WIDTH,
     PINK,
     RED,
+    TITLE_HEIGHT,
     WAVELENGTH_LABEL,
     finish,
     legend_above,
+    margins,
     new_figure,
+    place_labels,
+    tick_label_width,
 )
 
 SPCALIB_SCALE = 5  # the tutorial draws 5/spcalib so that it shares an axis with the other components
+
+# Room [inch] for tick labels and an axis label below a panel, for a legend above it, for an axis label of two lines
+# and all else beside it but the tick labels, which differ in width, and for half a tick label beyond its right end.
+BELOW, LEGEND, BESIDE, BEYOND = 0.41, 0.17, 0.42, 0.17
+LABELS_BELOW, LABELS_BESIDE = 0.22, 0.08  # distances of axis labels, to which the width of the tick labels comes
+STEPS = 6  # between the ticks of all axes but wavelength: each tick takes time to draw
 
 DOTS = {"linestyle": "none", "marker": ".", "markersize": 1.5, "markeredgewidth": 0, "rasterized": True}
 
@@ -58,7 +68,22 @@ def six_panels(exposure, reconstruction, title):
     for panel in axes.flat[:5]:
         panel.set_xlim(*limits)
         panel.set_xlabel(WAVELENGTH_LABEL)
+    _lay_out(figure, axes)
     return finish(figure, title, exposure.header.simulated)
+
+
+def _lay_out(figure, axes):
+    """Make room for the tick labels that there are, with axis labels in line."""
+    for panel in axes.flat:
+        if panel.get_ylabel():
+            panel.locator_params(axis="y", nbins=STEPS)
+    axes[-1, -1].locator_params(axis="x", nbins=STEPS)
+    left, right = (max(map(tick_label_width, column)) for column in axes.T)
+    between = (BELOW + LEGEND, BESIDE + right + BEYOND)
+    figure.subplots_adjust(**margins(figure, axes.shape, BESIDE + left, BEYOND, BELOW, LEGEND + TITLE_HEIGHT, between))
+    for row in axes:
+        for panel, width in zip(row, (left, right), strict=True):
+            place_labels(panel, LABELS_BELOW, LABELS_BESIDE + width)
 
 
 def panel_title(exposure, target):
@@ -101,7 +126,10 @@ def _lit_range(rows):
 def _say_if_empty(panel, shown):
     """Say in a panel of dots that there is none."""
     if not shown.any():
-        panel.text(0.5, 0.5, "no pixel with data", transform=panel.transAxes, ha="center", va="center", color=GREY)
+        panel.text(
+            0.5, 0.5, "no pixel with data", transform=panel.transAxes, ha="center", va="center", color=GREY,
+            backgroundcolor="white",
+        )  # fmt: skip
 
 
 def _missing(panel, what):
@@ -171,7 +199,7 @@ def _excess(panel, rows):
     excess = rows["evar"] - np.maximum(rows["electrons"], 0)
     shown = rows["egood"] & (excess > 0)
     excess_rms = np.sqrt(np.where(shown, excess, 0))
-    panel.plot(rows["wave"], _where(excess_rms, shown), color=BLACK, label="(variance − electrons)$^{1/2}$", **DOTS)
+    panel.plot(rows["wave"], _where(excess_rms, shown), color=BLACK, label="√(variance − electrons)", **DOTS)
     panel.plot(rows["wave"], rows["readnoise"], color=RED, label="predicted read noise")
     panel.set_ylim(0, _top(excess_rms, 95, shown))
     _say_if_empty(panel, shown)

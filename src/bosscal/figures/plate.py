@@ -78,7 +78,8 @@ def residual_images(exposure, flux_reldiff, tutorial_reldiff):
     matplotlib.figure.Figure
         A column of an image shows the largest value of a few adjacent rows.
     """
-    figure = new_figure(PAGE_WIDTH, 6.9)  # no less, or some of 500 fibers fall between pixels at 200 dpi
+    # No lower, or some of 500 fibers fall between pixels at 200 dpi.
+    figure = new_figure(PAGE_WIDTH, 6.9, layout="constrained")
     upper, lower = figure.subplots(2, 1, sharex=True, sharey=True)
     first, last = _rows_with_data(exposure.row, flux_reldiff, tutorial_reldiff)
     group = math.ceil((last - first) / IMAGE_COLUMNS)
@@ -161,7 +162,7 @@ def variance_ratios(exposure, table):
     scatter = np.ma.filled(np.ma.asarray(table["noise_ratio_scatter"], dtype=np.float64), np.nan)
     kinds = fiber_kinds(exposure.objtype, np.isfinite(median))
 
-    figure = new_figure(PAGE_WIDTH, 5.6)
+    figure = new_figure(PAGE_WIDTH, 5.6, layout="constrained")
     rows = figure.subfigures(2, 1, height_ratios=(2.45, 3.0))
     _ratio_by_fiber(rows[0].subplots(), exposure.fiber, kinds, median, scatter)
     left, right = rows[1].subplots(1, 2, sharex=True, sharey=True)
@@ -246,7 +247,7 @@ def plate_overview(tables):
     cameras = sorted(by_camera)
     expnums = sorted(set().union(*by_camera.values()))
 
-    figure = new_figure(PAGE_WIDTH, 1.2 + 1.2 * len(cameras))
+    figure = new_figure(PAGE_WIDTH, 1.2 + 1.2 * len(cameras), layout="constrained")
     axes = figure.subplots(len(cameras), 2, sharex=True, sharey="col", squeeze=False)
     for panels, (name, title, scale) in zip(axes.T, OVERVIEW, strict=True):
         quantiles = np.array(
