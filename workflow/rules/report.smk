@@ -42,7 +42,7 @@ def get_extracted(products):
 rule report:
     input:
         get_comparisons,
-        summary=rules.summarize.output,
+        summary=rules.summarize.output[0],
         figures=get_spectra_figures,
         budget_tables=get_budget_tables,
         plates=get_plates_figures,

@@ -2,12 +2,13 @@
 
 from bosscal.budget import budget_table, effects
 from bosscal.exposure import CameraExposure, select
+from bosscal.job import logged
+from bosscal.tables import write_table
+
+from bosscal.base.files import Arrays
 from bosscal.figures.budget import budget_panels
 from bosscal.figures.panels import panel_title
 from bosscal.figures.style import save, style
-from bosscal.base.files import Arrays
-from bosscal.job import logged
-from bosscal.tables import write_table
 from bosscal.survey.targets import Target
 
 

@@ -1,11 +1,12 @@
 """Draw measured against predicted noise for one target."""
 
 from bosscal.exposure import CameraExposure, select
+from bosscal.job import logged
+
+from bosscal.base.files import Arrays
 from bosscal.figures.noise import noise_panels
 from bosscal.figures.panels import panel_title
 from bosscal.figures.style import save, style
-from bosscal.base.files import Arrays
-from bosscal.job import logged
 from bosscal.survey.targets import Target
 
 

@@ -16,7 +16,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -260,8 +259,8 @@ def effects(exposure: CameraExposure, selected: NDArray[np.bool_]) -> dict[str, 
     exposure : CameraExposure
         Of the per-plate files.
     selected : 2D[nfiber, nrow] of bool
-        Pixels to compare, as ``compared`` of :class:`bosscal.calibration.measurement.Measurement`; they need eflux and spcalib
-        other than 0.
+        Pixels to compare, as ``compared`` of :class:`bosscal.calibration.measurement.Measurement`; they need eflux and
+        spcalib other than 0.
 
     Returns
     -------
@@ -322,7 +321,9 @@ def budget_table(exposure: CameraExposure, reldiffs: Mapping[str, NDArray], fibe
     place = np.argmax(np.nan_to_num(values), axis=1)
     nowhere = ~(largest.filled(0) > 0)
     header, number = exposure.header, len(APPROXIMATIONS)
-    columns = {name: [getattr(header, name)] * number for name in ("release", "plate", "mjd", "camera", "expnum", "simulated")}
+    columns = {
+        name: [getattr(header, name)] * number for name in ("release", "plate", "mjd", "camera", "expnum", "simulated")
+    }
     columns |= {
         "fiber": [fiber] * number,
         "approximation": list(APPROXIMATIONS),

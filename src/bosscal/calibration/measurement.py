@@ -57,6 +57,8 @@ class Measurement:
         Pixels with data in the flux, and in the detected electrons.
     compared : 2D[nfiber, nrow] of bool
         Those that enter the comparisons: good, with an applied calibration > 0.
+    floor : 2D[nfiber, nrow] or None
+        The error floor that was taken out of the stated variance [electrons²]; None where none was in it.
     """
 
     header: Header
@@ -76,6 +78,7 @@ class Measurement:
     good: NDArray[np.bool_]
     good_electrons: NDArray[np.bool_]
     compared: NDArray[np.bool_]
+    floor: NDArray[np.float64] | None = None
 
     @property
     def readnoise(self) -> NDArray[np.float64]:
@@ -88,23 +91,17 @@ class Measurement:
         return self.compared & (self.variance > 0)
 
     @property
-    def error_floor(self) -> NDArray[np.float64]:
-        """The 3 % floor that the pipeline adds to the variance [electrons²], 2D[nfiber, nrow]."""
-        return error_floor(self.object_electrons)
-
-    @property
     def flux_variance(self) -> NDArray[np.float64]:
         """Stated variance of the flux, floor included, in detected electrons²; 0: no data. 2D[nfiber, nrow]."""
         return inverse_where(self.ivar, self.good) * (self.flat * inverse(self.calib)) ** 2
 
     def take(self, fibers: slice | NDArray[np.integer]) -> Measurement:
         """The same for some fibers, by their places."""
-        number = len(self.fiber)
-        by_fiber = {
-            field.name: value[fibers]
-            for field in fields(self)
-            if field.name not in ("header", "row") and len(value := getattr(self, field.name)) == number
+        values = {
+            field.name: getattr(self, field.name) for field in fields(self) if field.name not in ("header", "row")
         }
+        number = len(self.fiber)
+        by_fiber = {name: value[fibers] for name, value in values.items() if value is not None and len(value) == number}
         return replace(self, **by_fiber)
 
     def as_sky(self) -> Measurement:
@@ -185,14 +182,15 @@ def _of_spec(exposure: SpecExposure, good: NDArray[np.bool_], allowed_bits: int)
     """A spec file has flux with the error floor in its variance: electrons by its own calibration, the floor out."""
     per_flux = inverse_where(exposure.calib, exposure.calib > 0)
     object_electrons, sky_electrons = exposure.flux * per_flux, exposure.sky * per_flux
-    stated = inverse_where(exposure.ivar, good) * per_flux**2
+    stated, floor = inverse_where(exposure.ivar, good) * per_flux**2, error_floor(object_electrons)
     return {
         "electrons": (object_electrons + sky_electrons).astype(np.float32),
         "object_electrons": object_electrons,
         "sky_electrons": sky_electrons,
-        "variance": np.maximum(stated - error_floor(object_electrons), 0).astype(np.float32),
+        "variance": np.maximum(stated - floor, 0).astype(np.float32),
         "flat": np.ones((1, 1), dtype=np.float32),
         "neighbor_electrons": sky_electrons,
         "good_electrons": good,
         "compared": good & (exposure.calib > 0),
+        "floor": floor,
     }

@@ -1,8 +1,11 @@
-"""The error budget of the tutorial for one fiber of a camera exposure, against wavelength."""
+"""The error budget of the tutorial for one fiber of a camera exposure."""
+
+from __future__ import annotations
 
 import numpy as np
+from matplotlib.figure import Figure
 
-from bosscal.budget import APPROXIMATIONS
+from bosscal.calibration.budget import APPROXIMATIONS
 from bosscal.figures.style import (
     BLACK,
     BLUE,
@@ -20,6 +23,7 @@ from bosscal.figures.style import (
     place_labels,
     power_of_ten,
 )
+from bosscal.results.spectrum import Spectrum
 
 JUMP_ROWS = (2055, 2072)  # shown enlarged: the two-phase jump of the red CCDs and its surroundings
 
@@ -54,18 +58,8 @@ LABEL_PLACES = (0.22, 0.37)  # distances of the axis labels below and beside a p
 LIMITS = {"calibration": (3e-12, 0.1), "variance": (1e-9, 0.1)}
 
 
-def budget_panels(exposure, reldiffs, fiber, title):
-    """Draw what each approximation of the tutorial costs one fiber.
-
-    Parameters
-    ----------
-    exposure : CameraExposure
-        Of the per-plate files.
-    reldiffs : mapping of 2D[nfiber, nrow]
-        From :func:`bosscal.budget.effects`.
-    fiber : int
-        Fiber number, 1-1000.
-    title : str
+def draw(spectrum: Spectrum) -> Figure:
+    """What each approximation of the tutorial costs one fiber, against wavelength.
 
     Returns
     -------
@@ -73,9 +67,9 @@ def budget_panels(exposure, reldiffs, fiber, title):
         The calibration above, in red with the rows of the two-phase jump enlarged beside it, the variance below.
         An approximation that changes nothing says so in the legend, since a logarithmic axis has no 0.
     """
-    index = int(np.flatnonzero(exposure.fiber == fiber)[0])
-    rows = {name: reldiffs[name][index] for name in APPROXIMATIONS}
-    wave = 10 ** exposure.loglam[index]
+    exposure = spectrum.exposure
+    rows = {name: spectrum.effects[name][0] for name in APPROXIMATIONS}
+    wave = 10 ** exposure.loglam[0]
 
     figure = new_figure(PAGE_WIDTH, 5.8)
     if exposure.trace_set("wave").jump is None:
@@ -100,7 +94,7 @@ def budget_panels(exposure, reldiffs, fiber, title):
         panel.set_ylabel("Relative difference\n|a − b| / |a + b|")
         place_labels(panel, *LABEL_PLACES)
         _legend(panel, columns)
-    return finish(figure, title, exposure.header.simulated)
+    return finish(figure, spectrum.title, exposure.header.simulated)
 
 
 def _draw(panel, position, rows, quantity, enlarge=1):

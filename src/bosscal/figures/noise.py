@@ -1,16 +1,14 @@
 """Measured against predicted noise of one spectrum, law by law."""
 
+from __future__ import annotations
+
 import numpy as np
+from matplotlib.figure import Figure
 
 from bosscal.figures.style import (
     BLACK,
-    BLUE,
-    GREEN,
     GREY,
-    ORANGE,
     PAGE_WIDTH,
-    PINK,
-    RED,
     SKY,
     WAVELENGTH_LABEL,
     finish,
@@ -18,10 +16,11 @@ from bosscal.figures.style import (
     new_figure,
     place_labels,
 )
-from bosscal.noise_fit import compare
-from bosscal.variance import LABELS, PREDICTIONS, SKY_SUFFIX, extraction_variance, predict_variances
+from bosscal.noise.fit import compare
+from bosscal.noise.law import SKY_SUFFIX
+from bosscal.noise.laws import LAWS, PREDICTIONS, label_of, law_of
+from bosscal.results.spectrum import Spectrum
 
-COLORS = {"tutorial": RED, "readnoise_limit": ORANGE, "optimal": BLUE, "readnoise_weighted": GREEN, "bundle": PINK}
 RUNNING = 75  # pixels of the running median
 RATIO_RANGE = (0.6, 1.6)
 ROOM = {"left": 0.48, "right": 0.4, "bottom": 0.5, "top": 0.6, "between": (0, 1.35)}  # for labels [inch]
@@ -35,29 +34,13 @@ def running_median(values, width):
     return position, np.median(values[: blocks * width].reshape(blocks, width), axis=1)
 
 
-def noise_panels(exposure, reconstruction, law, title):
-    """Ratio of measured to predicted variance against wavelength, and its median and scatter for every law.
-
-    Parameters
-    ----------
-    exposure : CameraExposure
-        Of one fiber.
-    reconstruction : mapping of 2D[1, nrow]
-        From :func:`bosscal.prediction.predict`.
-    law : str
-        Noise law that the release is expected to follow.
-    title : str
-
-    Returns
-    -------
-    matplotlib.figure.Figure
-    """
-    measured = extraction_variance(exposure, reconstruction)
-    valid = reconstruction["compared"] & (measured > 0)
+def draw(spectrum: Spectrum) -> Figure:
+    """Ratio of measured to predicted variance against wavelength, and its median and scatter for every law."""
+    measurement, predictions = spectrum.measurement, spectrum.variances
+    measured, valid = measurement.variance, measurement.valid
     used = valid[0]
-    wave = 10 ** exposure.loglam[0][used]
-    predictions = predict_variances(exposure, reconstruction)
-    expected = f"{law}{SKY_SUFFIX}"
+    wave = 10 ** spectrum.exposure.loglam[0][used]
+    expected = f"{spectrum.prediction.header.noise_law}{SKY_SUFFIX}"
 
     figure = new_figure(PAGE_WIDTH, 3.4)
     ratio, ranking = figure.subplots(1, 2, width_ratios=[1.5, 1], gridspec_kw=margins(figure, (1, 2), **ROOM))
@@ -76,7 +59,7 @@ def noise_panels(exposure, reconstruction, law, title):
     _rank(ranking, measured, predictions, valid, expected)
     for axes in (ratio, ranking):
         place_labels(axes, *LABEL_PLACES)
-    return finish(figure, title, exposure.header.simulated)
+    return finish(figure, spectrum.title, measurement.header.simulated)
 
 
 def _draw_ratios(axes, wave, measured, predictions, expected):
@@ -85,20 +68,14 @@ def _draw_ratios(axes, wave, measured, predictions, expected):
         wave, measured / predictions[expected], color=GREY, alpha=0.5, linestyle="none", marker=".", markersize=1.5,
         markeredgewidth=0, rasterized=True,
     )  # fmt: skip
-    for name in ("tutorial", "optimal", "optimal_sky", "readnoise_weighted_sky", "bundle_sky"):
+    for name in (f"{law.name}{suffix}" for law in LAWS.values() for suffix in law.curves):
         position, median = running_median(measured / predictions[name], RUNNING)
         axes.plot(
-            np.interp(position, np.arange(len(wave)), wave), median, color=COLORS[name.removesuffix(SKY_SUFFIX)],
-            label=_label(name), linestyle="-" if name.endswith(SKY_SUFFIX) else "--",
+            np.interp(position, np.arange(len(wave)), wave), median, color=law_of(name).color,
+            label=label_of(name), linestyle="-" if name.endswith(SKY_SUFFIX) else "--",
             linewidth=1.6 if name == expected else 0.9,
         )  # fmt: skip
     axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncol=3, fontsize=6, borderpad=0)
-
-
-def _label(name):
-    """A prediction's name in words."""
-    words = LABELS[name.removesuffix(SKY_SUFFIX)]
-    return f"{words} + sky" if name.endswith(SKY_SUFFIX) else words
 
 
 def _rank(axes, measured, predictions, valid, expected):
@@ -109,17 +86,17 @@ def _rank(axes, measured, predictions, valid, expected):
         if comparison.median.mask[0]:
             continue
         median, scatter = float(comparison.median[0]), float(comparison.scatter[0])
-        base = name.removesuffix(SKY_SUFFIX)
+        color = law_of(name).color
         axes.errorbar(
-            np.clip(median, low, high), place, xerr=scatter, color=COLORS[base], marker="o", markersize=3.5,
-            markerfacecolor=COLORS[base] if name.endswith(SKY_SUFFIX) else "white", linewidth=0.9,
+            np.clip(median, low, high), place, xerr=scatter, color=color, marker="o", markersize=3.5,
+            markerfacecolor=color if name.endswith(SKY_SUFFIX) else "white", linewidth=0.9,
         )  # fmt: skip
         axes.annotate(f"{median:.3f}", (1, place), xycoords=("axes fraction", "data"), xytext=(3, 0),
                       textcoords="offset points", fontsize=6, va="center")  # fmt: skip
     axes.axvline(1, color=BLACK, linewidth=0.6)
     axes.set_xlim(low, high)
     axes.set_ylim(-0.7, len(PREDICTIONS) - 0.3)
-    axes.set_yticks(range(len(PREDICTIONS)), [_label(name) for name in reversed(PREDICTIONS)], fontsize=6)
+    axes.set_yticks(range(len(PREDICTIONS)), [label_of(name) for name in reversed(PREDICTIONS)], fontsize=6)
     for tick, name in zip(axes.get_yticklabels(), reversed(PREDICTIONS), strict=True):
         tick.set_fontweight("bold" if name == expected else "normal")
     axes.tick_params(axis="y", length=0)

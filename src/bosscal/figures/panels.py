@@ -1,6 +1,11 @@
 """The tutorial's six panels for one fiber of a camera exposure."""
 
+from __future__ import annotations
+
+from typing import Any
+
 import numpy as np
+from matplotlib.figure import Figure
 
 from bosscal.figures.style import (
     BLACK,
@@ -12,6 +17,7 @@ from bosscal.figures.style import (
     PAGE_WIDTH,
     PINK,
     RED,
+    SKY,
     TITLE_HEIGHT,
     WAVELENGTH_LABEL,
     finish,
@@ -21,6 +27,8 @@ from bosscal.figures.style import (
     place_labels,
     tick_label_width,
 )
+from bosscal.noise.laws.tutorial import tutorial_readnoise, tutorial_variance
+from bosscal.results.spectrum import Spectrum
 
 SPCALIB_SCALE = 5  # the tutorial draws 5/spcalib so that it shares an axis with the other components
 
@@ -33,43 +41,50 @@ STEPS = 6  # between the ticks of all axes but wavelength: each tick takes time 
 DOTS = {"linestyle": "none", "marker": ".", "markersize": 1.5, "markeredgewidth": 0, "rasterized": True}
 
 
-def six_panels(exposure, reconstruction, title):
-    """Draw what the pipeline did to one fiber beside what the tutorial predicts.
-
-    Parameters
-    ----------
-    exposure : CameraExposure
-        Of one fiber.
-    reconstruction : mapping of 2D[1, nrow]
-        From :func:`bosscal.prediction.predict`.
-    title : str
+def draw(spectrum: Spectrum) -> Figure:
+    """What the pipeline did to one fiber beside what the tutorial predicts.
 
     Returns
     -------
     matplotlib.figure.Figure
         Panels whose inputs the product lacks say so.
     """
-
-    def of(array):
-        """The fiber's row as float64; None if the product lacks it."""
-        return None if array is None else np.asarray(array[0], dtype=np.float64)
-
-    rows = {name: of(getattr(exposure, name)) for name in EXPOSURE_ROWS}
-    rows |= {name: of(reconstruction.get(name)) for name in RECONSTRUCTION_ROWS}
-    rows["good"] = reconstruction["good"][0]
-    rows["egood"] = reconstruction["egood"][0] if "egood" in reconstruction else rows["good"]
-    rows["wave"] = 10 ** rows["loglam"]
-
+    rows = _rows(spectrum)
     figure = new_figure(PAGE_WIDTH, 8.6)
     axes = figure.subplots(3, 2)
-    for draw, panel in zip((_flux, _electrons, _flats, _calibration, _excess, _variances), axes.flat, strict=True):
-        draw(panel, rows)
+    for panel, fill in zip(axes.flat, (_flux, _electrons, _flats, _calibration, _excess, _variances), strict=True):
+        fill(panel, rows)
     limits = _lit_range(rows)
     for panel in axes.flat[:5]:
         panel.set_xlim(*limits)
         panel.set_xlabel(WAVELENGTH_LABEL)
     _lay_out(figure, axes)
-    return finish(figure, title, exposure.header.simulated)
+    return finish(figure, spectrum.title, spectrum.exposure.header.simulated)
+
+
+def _rows(spectrum: Spectrum) -> dict[str, Any]:
+    """What the panels show, each 1D[nrow]; None where the product lacks it."""
+    exposure, measurement, tutorial = spectrum.exposure, spectrum.measurement, spectrum.tutorial
+    sigma = exposure.profile_width
+    rows = {
+        "wave": 10**exposure.loglam,
+        "flux": exposure.flux,
+        "sky": exposure.sky,
+        "electrons": measurement.electrons,
+        "evar": measurement.variance,
+        "floor": measurement.floor,
+        "evar_pred": tutorial_variance(measurement.electrons, measurement.readnoise, sigma),
+        "readnoise": tutorial_readnoise(measurement.readnoise, sigma),
+        "var": tutorial.var,
+        "var_pred": tutorial.var_pred,
+        "calib_applied": tutorial.calib_applied,
+        "bin_ratio": tutorial.bin_ratio,
+        "distort": tutorial.distort,
+        **{name: getattr(exposure, name, None) for name in ("superflat", "fiberflat", "corr", "spcalib")},
+    }
+    rows["flat"] = None if rows["superflat"] is None else measurement.flat
+    rows = {name: None if array is None else array[0].astype(np.float64) for name, array in rows.items()}
+    return rows | {"good": measurement.good[0], "egood": measurement.good_electrons[0]}
 
 
 def _lay_out(figure, axes):
@@ -84,22 +99,6 @@ def _lay_out(figure, axes):
     for row in axes:
         for panel, width in zip(row, (left, right), strict=True):
             place_labels(panel, LABELS_BELOW, LABELS_BESIDE + width)
-
-
-def panel_title(exposure, target):
-    """Plate-mjd-fiber, camera, exposure, OBJTYPE and read noise of a target in one line."""
-    objtype = exposure.objtype[exposure.fiber == target.fiber][0]
-    readnoise = "/".join(f"{value:.2f}" for value in exposure.header.readnoise)
-    return (
-        f"{target.plate}-{target.mjd}-{target.fiber}   {target.camera}[{target.expidx}] = #{target.expnum}   "
-        f"{objtype}   read noise {readnoise} e⁻"
-    )
-
-
-EXPOSURE_ROWS = ("loglam", "flux", "sky", "superflat", "fiberflat", "corr", "spcalib")
-RECONSTRUCTION_ROWS = (
-    "electrons", "readnoise", "evar", "evar_pred", "var", "var_pred", "flat", "bin_ratio", "distort", "calib_applied",
-)  # fmt: skip
 
 
 def _where(values, keep):
@@ -157,6 +156,8 @@ def _electrons(panel, rows):
     panel.plot(rows["wave"], _where(rows["electrons"], good), color=BLACK, label="electrons", **DOTS)
     panel.plot(rows["wave"], _where(rows["evar"], good), color=RED, label="variance", **DOTS)
     panel.plot(rows["wave"], _where(rows["evar_pred"], good), color=BLUE, label="predicted", **DOTS)
+    if rows["floor"] is not None:
+        panel.plot(rows["wave"], _where(rows["floor"], good), color=ORANGE, label="3 % floor")
     panel.plot(rows["wave"], rows["readnoise"], color=GREEN, label="read noise")
     panel.set_ylim(0, _top(rows["evar"], 99))
     _say_if_empty(panel, good)
@@ -201,6 +202,8 @@ def _excess(panel, rows):
     excess_rms = np.sqrt(np.where(shown, excess, 0))
     panel.plot(rows["wave"], _where(excess_rms, shown), color=BLACK, label="√(variance − electrons)", **DOTS)
     panel.plot(rows["wave"], rows["readnoise"], color=RED, label="predicted read noise")
+    if rows["floor"] is not None:
+        panel.plot(rows["wave"], _where(np.sqrt(rows["floor"]), rows["egood"]), color=ORANGE, label="3 % floor")
     panel.set_ylim(0, _top(excess_rms, 95, shown))
     _say_if_empty(panel, shown)
     panel.set_ylabel("Excess rms over shot noise [e⁻]")
@@ -210,7 +213,10 @@ def _excess(panel, rows):
 def _variances(panel, rows):
     limit = _top(rows["evar"], 99)
     good = rows["egood"]
-    panel.plot(_where(rows["evar_pred"], good), _where(rows["evar"], good), color=BLACK, label="pixels", **DOTS)
+    predicted = _where(rows["evar_pred"], good)
+    if rows["floor"] is not None:
+        panel.plot(predicted, rows["evar"] + rows["floor"], color=SKY, label="with 3 % floor", **DOTS)
+    panel.plot(predicted, _where(rows["evar"], good), color=BLACK, label="pixels", **DOTS)
     panel.plot([0, limit], [0, limit], color=ORANGE, linestyle="--", label="equal")
     panel.set_xlim(0, limit)
     panel.set_ylim(0, limit)

@@ -156,7 +156,7 @@ def fit_variance(
 
 
 def _inverse(normal: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Inverse of symmetric matrices, 3D[n, n, nfiber], in a fixed order; rows and columns that are singular become 0."""
+    """Inverse of symmetric matrices, 3D[n, n, nfiber], in a fixed order; singular rows and columns become 0."""
     size = len(normal)
     matrix, result = normal.copy(), np.zeros_like(normal)
     result[np.arange(size), np.arange(size)] = 1

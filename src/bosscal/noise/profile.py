@@ -1,8 +1,8 @@
 """The spatial profile of a fiber, and the sums over it that variance laws are made of, tabulated.
 
-The profile p is a Gaussian of width sigma *integrated* over pixels, as in the pipeline (idlspec2d ``gausspix``), and what
-depends on where in a pixel the trace runs is averaged over that phase, which changes the variance by 5e-5 at sigma = 1
-and 1.4e-3 at sigma = 0.8.
+The profile p is a Gaussian of width sigma *integrated* over pixels, as in the pipeline (idlspec2d ``gausspix``), and
+what depends on where in a pixel the trace runs is averaged over that phase, which changes the variance by 5e-5 at
+sigma = 1 and 1.4e-3 at sigma = 0.8.
 
 Tables are the same bits on every processor: sums run in a fixed order, without matrix products, and entries are rounded
 to float32, which the last digit of an error function does not survive.
@@ -96,7 +96,9 @@ def _profile_sums_table() -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     profiles = [[profile(width, phase) for phase in _PHASES] for width in nodes]
     readout = np.array([np.mean([1 / (p**2).sum() for p in phases]) for phases in profiles])
     photons = np.array([np.mean([(p**3).sum() / (p**2).sum() ** 2 for p in phases]) for phases in profiles])
-    both = _chebyshev_interpolation(np.stack([readout, photons], axis=1), *WIDTH_RANGE, _grid(*WIDTH_RANGE, _SIGMA_STEP))
+    both = _chebyshev_interpolation(
+        np.stack([readout, photons], axis=1), *WIDTH_RANGE, _grid(*WIDTH_RANGE, _SIGMA_STEP)
+    )
     return both[:, 0].astype(np.float32), both[:, 1].astype(np.float32)
 
 

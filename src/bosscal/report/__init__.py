@@ -30,7 +30,11 @@ CALIBRATION = (
 LEFT_OUT = ("npix_nodata", "npix_masked", "npix_uncalibrated")
 NOISE = (
     ("evar_ratio_median", "tutorial", "{:.3f}"),
-    *((f"ratio_{name}{SKY_SUFFIX}", label_of(f"{name}{SKY_SUFFIX}"), "{:.3f}") for name in LAWS if SKY_SUFFIX in LAWS[name].curves),
+    *(
+        (f"ratio_{name}{SKY_SUFFIX}", label_of(f"{name}{SKY_SUFFIX}"), "{:.3f}")
+        for name in LAWS
+        if SKY_SUFFIX in LAWS[name].curves
+    ),
 )
 FIT = (("fit_a", "a", 3), ("fit_b", "b", 4), ("fit_c", "c [(e⁻)²]", 1))
 READNOISE = tuple(f"rdnoise{amplifier}" for amplifier in range(4))

@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 from astropy.io import fits
 
-from bosscal.calibration import pipeline
 from bosscal.base.files import sha1sum, write_text
+from bosscal.calibration import pipeline
 from bosscal.simulation.fits_format import (
     Hdu,
     exposure_header,

@@ -69,9 +69,7 @@ def read_plug_map(file: FitsFile, index: int) -> dict[str, ArrayLike]:
     }
 
 
-def read_frames(
-    paths: Sequence[Pathlike], names: Sequence[str], release: str, plate: int, mjd: int
-) -> FrameExposure:
+def read_frames(paths: Sequence[Pathlike], names: Sequence[str], release: str, plate: int, mjd: int) -> FrameExposure:
     """Read all fibers of one camera exposure from the per-plate files.
 
     Parameters
