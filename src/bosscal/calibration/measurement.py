@@ -38,12 +38,9 @@ class Measurement:
     object_electrons, sky_electrons : 2D[nfiber, nrow]
         Those of the object and of the sky that was subtracted.
     variance : 2D[nfiber, nrow]
-        float32 stated variance of N as it was before the 3 % error floor [electrons²]; 0: no data.
-    ivar : 2D[nfiber, nrow]
-        Inverse variance of the flux, floor included; 0: no data.
-    calib : 2D[nfiber, nrow]
-        Flux per electron of the file: flat-fielded ones of frames, detected ones of a spec file
-        [1e-17 erg/s/cm²/Å/electron]; 0: none.
+        Stated variance of N as it was before the 3 % error floor [electrons²]; 0: no data.
+    flux_variance : 2D[nfiber, nrow]
+        Stated variance of the flux, floor included, in detected electrons²; 0: no data.
     flat : 2D[nfiber, nrow] or 2D[1, 1]
         Detected per flat-fielded electron; 1 where a spec file does not tell.
     quadrant : 2D[nfiber, nrow]
@@ -68,9 +65,8 @@ class Measurement:
     electrons: NDArray[np.float32]
     object_electrons: NDArray[np.float64]
     sky_electrons: NDArray[np.float64]
-    variance: NDArray[np.float32]
-    ivar: NDArray[np.float32]
-    calib: NDArray[np.floating]
+    variance: NDArray[np.floating]
+    flux_variance: NDArray[np.float64]
     flat: NDArray[np.floating]
     quadrant: NDArray[np.integer]
     sigma: NDArray[np.float64]
@@ -89,11 +85,6 @@ class Measurement:
     def valid(self) -> NDArray[np.bool_]:
         """Pixels whose variance can be compared with a law's, 2D[nfiber, nrow]."""
         return self.compared & (self.variance > 0)
-
-    @property
-    def flux_variance(self) -> NDArray[np.float64]:
-        """Stated variance of the flux, floor included, in detected electrons²; 0: no data. 2D[nfiber, nrow]."""
-        return inverse_where(self.ivar, self.good) * (self.flat * inverse(self.calib)) ** 2
 
     def take(self, fibers: slice | NDArray[np.integer]) -> Measurement:
         """The same for some fibers, by their places."""
@@ -133,14 +124,12 @@ def measure(exposure: CameraExposure, calib: NDArray, allowed_bits: int = 0) -> 
     Measurement
     """
     good = good_pixels(exposure.mask, exposure.ivar, allowed_bits)
-    detected = _detected(exposure, good, allowed_bits)
+    detected = _detected(exposure, calib, good, allowed_bits)
     return Measurement(
         header=exposure.header,
         fiber=exposure.fiber,
         objtype=exposure.objtype,
         row=exposure.row,
-        ivar=exposure.ivar,
-        calib=calib,
         quadrant=exposure.quadrant,
         sigma=np.clip(exposure.profile_width, *WIDTH_RANGE),
         good=good,
@@ -149,13 +138,17 @@ def measure(exposure: CameraExposure, calib: NDArray, allowed_bits: int = 0) -> 
 
 
 @singledispatch
-def _detected(exposure: CameraExposure, good: NDArray[np.bool_], allowed_bits: int) -> dict[str, Any]:
+def _detected(
+    exposure: CameraExposure, calib: NDArray, good: NDArray[np.bool_], allowed_bits: int
+) -> dict[str, Any]:
     """Electrons, variance and what else is found another way in each kind of file."""
     raise TypeError(f"no camera exposure: {type(exposure).__name__}")
 
 
 @_detected.register
-def _of_frames(exposure: FrameExposure, good: NDArray[np.bool_], allowed_bits: int) -> dict[str, Any]:
+def _of_frames(
+    exposure: FrameExposure, calib: NDArray, good: NDArray[np.bool_], allowed_bits: int
+) -> dict[str, Any]:
     """An spFrame has electrons before the error floor, per flat-fielded electron."""
     good_electrons = good_pixels(exposure.emask, exposure.eivar, allowed_bits)
     flat = exposure.superflat * exposure.fiberflat
@@ -170,6 +163,7 @@ def _of_frames(exposure: FrameExposure, good: NDArray[np.bool_], allowed_bits: i
         "object_electrons": exposure.eflux * flat.astype(np.float64),
         "sky_electrons": exposure.esky * flat.astype(np.float64),
         "variance": (flat**2 * inverse_where(exposure.eivar, good_electrons)).astype(np.float32),
+        "flux_variance": inverse_where(exposure.ivar, good) * (flat * inverse(calib)) ** 2,
         "flat": flat,
         "neighbor_electrons": neighbors,
         "good_electrons": good_electrons,
@@ -178,19 +172,25 @@ def _of_frames(exposure: FrameExposure, good: NDArray[np.bool_], allowed_bits: i
 
 
 @_detected.register
-def _of_spec(exposure: SpecExposure, good: NDArray[np.bool_], allowed_bits: int) -> dict[str, Any]:
+def _of_spec(
+    exposure: SpecExposure, calib: NDArray, good: NDArray[np.bool_], allowed_bits: int
+) -> dict[str, Any]:
     """A spec file has flux with the error floor in its variance: electrons by its own calibration, the floor out."""
-    per_flux = inverse_where(exposure.calib, exposure.calib > 0)
+    per_flux = inverse(np.maximum(calib, 0))
     object_electrons, sky_electrons = exposure.flux * per_flux, exposure.sky * per_flux
-    stated, floor = inverse_where(exposure.ivar, good) * per_flux**2, error_floor(object_electrons)
+    # In float32, as everything in the file.
+    electrons_per_flux = inverse_where(calib, calib > 0)
+    stated = (inverse_where(exposure.ivar, good) * electrons_per_flux**2).astype(np.float32)
+    floor = error_floor(object_electrons)
     return {
-        "electrons": (object_electrons + sky_electrons).astype(np.float32),
+        "electrons": ((exposure.flux + exposure.sky) * electrons_per_flux).astype(np.float32),
         "object_electrons": object_electrons,
         "sky_electrons": sky_electrons,
-        "variance": np.maximum(stated - floor, 0).astype(np.float32),
+        "variance": np.maximum(stated - floor, 0),
+        "flux_variance": stated.astype(np.float64),
         "flat": np.ones((1, 1), dtype=np.float32),
         "neighbor_electrons": sky_electrons,
         "good_electrons": good,
-        "compared": good & (exposure.calib > 0),
+        "compared": good & (calib > 0),
         "floor": floor,
     }

@@ -108,9 +108,9 @@ def fit_variance(
     valid = valid & np.isfinite(variance) & (variance > 0) & np.isfinite(electrons) & np.isfinite(object_electrons)
     fitted = valid.sum(axis=1) >= 4
     valid = valid[fitted]
-    variance = np.where(valid, variance[fitted], 1.0)
-    light = np.where(valid, np.maximum(electrons[fitted], 0), 0.0)
-    floor = np.where(valid, np.maximum(object_electrons[fitted], 0), 0.0) ** 2
+    variance = np.where(valid, variance[fitted].astype(np.float64), 1.0)
+    light = np.where(valid, np.maximum(electrons[fitted].astype(np.float64), 0), 0.0)
+    floor = np.where(valid, np.maximum(object_electrons[fitted].astype(np.float64), 0), 0.0) ** 2
     # Columns of very different size would cost digits; a column of zeros (no object light) stays one.
     size = np.stack([np.maximum(term.max(axis=1), np.finfo(np.float64).tiny) for term in (light, floor)])
     light /= size[0, :, np.newaxis]

@@ -54,7 +54,7 @@ def calibration_images(exposure: FrameExposure, prediction: Prediction) -> dict[
         bundle = exposure.take(places)
         measurement = measure(bundle, prediction.calib[places], prediction.header.mask_allow)
         images["LOGLAM"][places] = bundle.loglam
-        images["CALIB"][places] = measurement.calib * inverse(measurement.flat)
+        images["CALIB"][places] = prediction.calib[places] * inverse(measurement.flat)
         images["ELECTRONS"][places] = measurement.electrons
         images["SKY"][places] = measurement.sky_electrons
         images["EVAR"][places] = measurement.variance
