@@ -16,6 +16,32 @@ def get_figures(products):
         yield f"{FIGURE}{kind.suffix}.pdf"
 
 
+def get_fibers(products):
+    """Numbers of the fibers asked for from these products, by release and plate."""
+    fibers = defaultdict(set)
+    for request in REQUESTS:
+        if request.products == products:
+            fibers[request.release, request.plate].update(request.fibers)
+    return fibers
+
+
+def get_pattern(fibers):
+    """Regular expression of the names of these fibers' spectra, as far as they are known before any job."""
+    names = [
+        rf"{re.escape(release)}/{plate:04d}-\d+-({'|'.join(f'{fiber:04d}' for fiber in sorted(numbers))})-"
+        for (release, plate), numbers in fibers.items()
+        if numbers
+    ]
+    return "|".join(names) or "(?!)"
+
+
+# Figures from frames and from spec files have names of the same form, so each rule is kept from the other's fibers. For
+# a fiber that is asked for from both, only the checkpoints tell which exposure is from which.
+FROM_FRAMES, FROM_SPEC = get_fibers("frames"), get_fibers("spec")
+NOT_FROM_FRAMES = {plate: fibers - FROM_FRAMES[plate] for plate, fibers in FROM_SPEC.items()}
+RELEASE = "|".join(map(re.escape, RELEASES))
+
+
 def get_target_from(products):
     """Function from wildcards to a target from these products. Another has no such figures: for it the rule is none."""
 
@@ -49,6 +75,8 @@ rule plot:
         "results/logs/plot/{release}/{plate_mjd}/{exposure}-{fiber}.log",
     benchmark:
         "results/benchmarks/plot/{release}/{plate_mjd}/{exposure}-{fiber}.tsv"
+    wildcard_constraints:
+        release=f"(?!{get_pattern(NOT_FROM_FRAMES)})({RELEASE})",
     conda:
         ENVIRONMENT
     params:
@@ -69,10 +97,12 @@ rule plot_spec:
         "results/logs/plot_spec/{release}/{plate_mjd}/{exposure}-{fiber}.log",
     benchmark:
         "results/benchmarks/plot_spec/{release}/{plate_mjd}/{exposure}-{fiber}.tsv"
+    wildcard_constraints:
+        release=f"(?={get_pattern(FROM_SPEC)})({RELEASE})",
     conda:
         ENVIRONMENT
     params:
-        code=code("plot.py"),
+        code=code("plot_spec.py"),
         target=lambda wildcards: get_target(wildcards).to_dict(),
         # Written beside the input, by the same job.
         exposure=get_step("extract_frame", "spec"),
