@@ -16,6 +16,23 @@ def get_figures(products):
         yield f"{FIGURE}{kind.suffix}.pdf"
 
 
+def asked_for(products):
+    """Constraints on wildcards: the releases, plates and fibers that the configuration wants from these products.
+
+    They tell which of the rules below draws a figure without a failed attempt at the other, and before any step has
+    run. Only a configuration that wants both from one release, plate and fiber leaves that to the targets.
+    """
+    requests = [request for request in REQUESTS if request.products == products]
+    plates = sorted({request.plate for request in requests})
+    fibers = sorted({fiber for request in requests for fiber in request.fibers})
+    nothing = "(?!)"
+    return {
+        "release": "|".join(sorted({re.escape(request.release) for request in requests})) or nothing,
+        "plate_mjd": "|".join(rf"{plate:04d}-\d{{5}}" for plate in plates) or nothing,
+        "fiber": "|".join(f"{fiber:04d}" for fiber in fibers) or nothing,
+    }
+
+
 def get_target_from(products):
     """Function from wildcards to a target from these products. Another has no such figures: for it the rule is none."""
 
@@ -49,6 +66,8 @@ rule plot:
         "results/logs/plot/{release}/{plate_mjd}/{exposure}-{fiber}.log",
     benchmark:
         "results/benchmarks/plot/{release}/{plate_mjd}/{exposure}-{fiber}.tsv"
+    wildcard_constraints:
+        **asked_for("frames"),
     conda:
         ENVIRONMENT
     params:
@@ -69,6 +88,8 @@ rule plot_spec:
         "results/logs/plot_spec/{release}/{plate_mjd}/{exposure}-{fiber}.log",
     benchmark:
         "results/benchmarks/plot_spec/{release}/{plate_mjd}/{exposure}-{fiber}.tsv"
+    wildcard_constraints:
+        **asked_for("spec"),
     conda:
         ENVIRONMENT
     params:

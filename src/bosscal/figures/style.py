@@ -148,7 +148,10 @@ def finish(figure, title, simulated):
 
 def legend_above(axes):
     """Legend in one row above the axes, where it hides no data."""
-    legend = axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncol=9, markerscale=5, borderpad=0)
+    labels = axes.get_legend_handles_labels()[1]
+    # Five names of some length are wider than half a page.
+    crowded = {"fontsize": 6, "columnspacing": 0.6} if len(labels) > 4 and len("".join(labels)) > 30 else {}
+    legend = axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncol=9, markerscale=5, borderpad=0, **crowded)
     legend.set_in_layout(False)  # or it would shrink the axes
 
 
