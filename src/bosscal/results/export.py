@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from bosscal.base.arithmetic import inverse
 from bosscal.base.files import Pathlike, replacing
+from bosscal.base.threads import each
 from bosscal.calibration.measurement import measure
 from bosscal.noise.law import SKY_SUFFIX
 from bosscal.noise.laws import LAWS
@@ -30,13 +31,15 @@ IMAGES = {
 }
 
 
-def calibration_images(exposure: FrameExposure, prediction: Prediction) -> dict[str, NDArray]:
+def calibration_images(exposure: FrameExposure, prediction: Prediction, threads: int = 1) -> dict[str, NDArray]:
     """The images of an spCalib file.
 
     Parameters
     ----------
     exposure : FrameExposure
     prediction : Prediction
+    threads : int
+        Bundles of fibers that are worked on at the same time.
 
     Returns
     -------
@@ -50,7 +53,8 @@ def calibration_images(exposure: FrameExposure, prediction: Prediction) -> dict[
     images["EVARSKY"][:] = prediction.sky_variance
     if prediction.additive is not None:
         images["ADDITIVE"][:] = prediction.additive
-    for places in exposure.bundles():
+
+    def fill(places: slice) -> None:
         bundle = exposure.take(places)
         measurement = measure(bundle, prediction.calib[places], prediction.header.mask_allow)
         images["LOGLAM"][places] = bundle.loglam
@@ -61,16 +65,18 @@ def calibration_images(exposure: FrameExposure, prediction: Prediction) -> dict[
         images["EVARPRED"][places] = law.variance(measurement) + prediction.sky_variance[places]
         images["READNOIS"][places] = measurement.readnoise
         images["SIGMA"][places] = measurement.sigma
+
+    list(each(fill, exposure.bundles(), threads))
     return images
 
 
-def write_calib(path: Pathlike, exposure: FrameExposure, prediction: Prediction) -> None:
+def write_calib(path: Pathlike, exposure: FrameExposure, prediction: Prediction, threads: int = 1) -> None:
     """Write the spCalib file of a camera exposure.
 
     Parameters
     ----------
     path : path
-    exposure, prediction
+    exposure, prediction, threads
         As for :func:`calibration_images`.
     """
     facts = exposure.header
@@ -90,7 +96,7 @@ def write_calib(path: Pathlike, exposure: FrameExposure, prediction: Prediction)
     for name, checksum in facts.inputs:
         header["HISTORY"] = f"input {name}"
         header["HISTORY"] = f"  SHA-1 {checksum}"
-    images = calibration_images(exposure, prediction)
+    images = calibration_images(exposure, prediction, threads)
     hdus = [fits.PrimaryHDU(header=header)]
     for name, (unit, meaning) in IMAGES.items():
         hdu = fits.ImageHDU(images[name], name=name)
