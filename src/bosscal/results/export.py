@@ -13,7 +13,7 @@ from bosscal.calibration.measurement import measure
 from bosscal.noise.law import SKY_SUFFIX
 from bosscal.noise.laws import LAWS
 from bosscal.results.prediction import Prediction
-from bosscal.survey.exposure import FLUX, FrameExposure
+from bosscal.survey.exposure import BUNDLE, FLUX, FrameExposure
 
 # name of the HDU: (BUNIT, meaning), in the order of the file; all 2D[nfiber, nrow]
 IMAGES = {
@@ -29,6 +29,10 @@ IMAGES = {
     "SIGMA": ("pixel", "spatial width of the profile"),
     "MASK": ("", "SPPIXMASK bits of the flux"),
 }
+
+
+# How images of few different values are compressed.
+COMPRESSED = {"ADDITIVE": "GZIP_1", "READNOIS": "GZIP_1", "MASK": "RICE_1"}
 
 
 def calibration_images(exposure: FrameExposure, prediction: Prediction, threads: int = 1) -> dict[str, NDArray]:
@@ -99,7 +103,7 @@ def write_calib(path: Pathlike, exposure: FrameExposure, prediction: Prediction,
     images = calibration_images(exposure, prediction, threads)
     hdus = [fits.PrimaryHDU(header=header)]
     for name, (unit, meaning) in IMAGES.items():
-        hdu = fits.ImageHDU(images[name], name=name)
+        hdu = _image(name, images[name])
         if unit:
             hdu.header["BUNIT"] = unit
         hdu.header["COMMENT"] = meaning
@@ -107,6 +111,14 @@ def write_calib(path: Pathlike, exposure: FrameExposure, prediction: Prediction,
     hdus.append(_plug_map(exposure))
     with replacing(path) as temporary:
         fits.HDUList(hdus).writeto(temporary, overwrite=True)
+
+
+def _image(name: str, image: NDArray) -> fits.ImageHDU | fits.CompImageHDU:
+    """An image, compressed without loss if it is one of few different values, which every reader of FITS unpacks."""
+    if name not in COMPRESSED:
+        return fits.ImageHDU(image, name=name)
+    tiles = {"tile_shape": (min(BUNDLE, len(image)), image.shape[1]), "quantize_level": 0}
+    return fits.CompImageHDU(image, name=name, compression_type=COMPRESSED[name], **tiles)
 
 
 def _plug_map(exposure: FrameExposure) -> fits.BinTableHDU:
