@@ -163,6 +163,49 @@ def test_figures_say_what_makes_them(page):
         assert any((plate, fiber) == (shown, number) for shown, _, number in spectra(read_config(REPOSITORY / config)))
 
 
+@pytest.mark.parametrize("page", PAGES, ids=by_name)
+def test_pages_name_nothing_of_one_machine(page):
+    """Protects readers elsewhere: no absolute paths, no lines that are too long but in tables, math and images."""
+    content = page.read_text(encoding="utf-8")
+    assert not re.search(r"(?<![\w.:/…])/(home|tmp|work|Users|root)/", content)
+    for line in content.splitlines():
+        assert len(line) <= 120 or line.startswith(("|", "$$", "![", "<!--")), line
+
+
+def test_rooms_are_listed_and_imports_go_one_way():
+    """Protects README.md and CONTRIBUTING.md: all rooms are listed, and the rule on imports that both quote holds."""
+    package = REPOSITORY / "src/bosscal"
+    rooms = {path.parent.name for path in package.glob("*/__init__.py")}
+    pages = [(REPOSITORY / name).read_text(encoding="utf-8") for name in ("README.md", "CONTRIBUTING.md")]
+    assert set(re.findall(r"`…/(\w+)/`", pages[0])) == rooms
+    assert set(table_of(REPOSITORY / "CONTRIBUTING.md", "room")[0]) == {f"`{room}`" for room in rooms}
+    rule = r"base\s←\ssurvey\s←\scalibration\s←\snoise\s←\sresults\s←\sfigures,\sreport;\srun\sand\ssimulation\sstand"
+    assert all(re.search(rule, page) for page in pages)
+    order = ("base", "survey", "calibration", "noise", "results")
+    allowed = {room: {*order[:place], room} for place, room in enumerate(order)}
+    allowed |= {room: {*order, room} for room in ("figures", "report", "run", "simulation")}
+    for path in package.rglob("*.py"):
+        if path.parent != package:
+            room = path.relative_to(package).parts[0]
+            imported = re.findall(r"^\s*(?:from|import) bosscal\.(\w+)", path.read_text(encoding="utf-8"), re.MULTILINE)
+            assert set(imported) <= allowed[room], path
+
+
+def test_readme_names_the_files_of_a_run():
+    """Protects the table of README.md: what it calls a file is an output of some rule."""
+    content = (REPOSITORY / "README.md").read_text(encoding="utf-8")
+    section = content.partition("## What you get\n")[2].partition("\n## ")[0]
+    named = re.findall(r"`(results/(?!logs|report)[^`…]+?)`", section)
+    rules = "".join(path.read_text(encoding="utf-8") for path in (REPOSITORY / "workflow/rules").glob("*.smk"))
+    outputs = set(re.findall(r'"(?:\{COMPARE\}|results/)[^"]+', rules))
+    outputs = {output.strip('"').replace("{COMPARE}", "results/compare") for output in outputs}
+    assert len(named) >= 8
+    for name in named:
+        pattern = name.replace("PPPP-MMMMM", "{plate_mjd}").replace("RELEASE", "{release}").replace("FFFF", "{fiber}")
+        pattern = pattern.replace("CC-EEEEEEEE", "{exposure}").partition(".png")[0].removesuffix("-residuals")
+        assert any(output.startswith(pattern) for output in outputs) or re.search(r"/sim/|NAME", name), name
+
+
 @pytest.mark.parametrize("image", sorted((REPOSITORY / "docs/images").iterdir()), ids=by_name)
 def test_images_are_small_and_used(image):
     """Protects the repository's size, and against images that no page shows."""
@@ -181,9 +224,7 @@ def read_config(path):
 
 def spectra(config):
     """(plate, mjd, fiber) of every fiber of a configuration."""
-    return [
-        (target.plate, target.mjd, fiber) for target in config.targets for fiber in parse_fibers(target.fibers)
-    ]
+    return [(target.plate, target.mjd, fiber) for target in config.targets for fiber in parse_fibers(target.fibers)]
 
 
 @pytest.mark.parametrize("path", CONFIGS, ids=by_name)
@@ -193,6 +234,15 @@ def test_configurations_are_valid(path):
     assert config.data.url is None
     assert f"--configfile docs/configs/{path.name}" in path.read_text()
     assert any(f"docs/configs/{path.name}" in page.read_text(encoding="utf-8") for page in DOCS)
+
+
+def test_configurations_of_the_readme_are_valid():
+    """Protects those who copy from README.md: every list of targets in it is one that a run accepts."""
+    blocks = re.findall(r"```yaml\n(.*?)```", (REPOSITORY / "README.md").read_text(encoding="utf-8"), re.DOTALL)
+    with_targets = [block for block in blocks if "targets:" in block]
+    assert len(with_targets) >= 2
+    for block in with_targets:
+        assert read_configuration(yaml.safe_load(block), RELEASES, mask_bits()).releases
 
 
 @pytest.mark.parametrize(("release", "which"), [("dr12", 0), ("dr14", 1)])
@@ -476,6 +526,15 @@ def test_error_budget_is_what_the_code_gives(simulated, camera, exposure, column
             assert label == expected
             for number, name in zip(numbers(table[label][heading]), ("max_reldiff", "median_reldiff"), strict=False):
                 assert number == float(f"{row[name]:.1e}"), (label, heading)
+
+
+@pytest.mark.parametrize(("camera", "exposure"), [("b1", 0), ("r1", 0), ("r1", 1)])
+def test_exact_model_gives_the_stored_numbers(simulated, camera, exposure):
+    """Protects "to the last float32 digit" in README.md: flux and inverse variance of all fibers."""
+    whole = simulated(camera, simulation.EXPOSURES[exposure])
+    prediction, with_data = predict(whole, "optimal"), whole.ivar > 0
+    for name in ("flux", "ivar"):
+        np.testing.assert_array_equal(getattr(prediction, name)[with_data], getattr(whole, name)[with_data])
 
 
 def test_wrong_row_of_the_distortion(tmp_path):

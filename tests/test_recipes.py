@@ -101,8 +101,7 @@ class Copy:
         return {
             name
             for name in names
-            if not (REPOSITORY / name).exists()
-            or (REPOSITORY / name).read_bytes() != (self.folder / name).read_bytes()
+            if not (REPOSITORY / name).exists() or (REPOSITORY / name).read_bytes() != (self.folder / name).read_bytes()
         }
 
     def python(self, *arguments):
