@@ -9,6 +9,7 @@ from pathlib import Path
 
 import matplotlib
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.backends.backend_pdf import FigureCanvasPdf
 from matplotlib.figure import Figure
@@ -146,9 +147,10 @@ def finish(figure, title, simulated):
     return figure
 
 
-def legend_above(axes):
-    """Legend in one row above the axes, where it hides no data."""
-    legend = axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncol=9, markerscale=5, borderpad=0)
+def legend_above(axes: Axes) -> None:
+    """Legend in one row above the axes, where it hides no data; five entries stand closer than four."""
+    close = {"handlelength": 0.7, "columnspacing": 0.5} if len(axes.get_legend_handles_labels()[0]) > 4 else {}
+    legend = axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncol=9, markerscale=5, borderpad=0, **close)
     legend.set_in_layout(False)  # or it would shrink the axes
 
 
