@@ -191,6 +191,13 @@ def test_rooms_are_listed_and_imports_go_one_way():
             assert set(imported) <= allowed[room], path
 
 
+def test_every_script_is_a_step():
+    """Protects "one thin script per step" in README.md: no script is left over, none is missing."""
+    rules = "".join(path.read_text(encoding="utf-8") for path in (REPOSITORY / "workflow/rules").glob("*.smk"))
+    scripts = {path.name for path in (REPOSITORY / "workflow/scripts").glob("*.py")}
+    assert set(re.findall(r'"\.\./scripts/(\w+\.py)"', rules)) == scripts
+
+
 def test_readme_names_the_files_of_a_run():
     """Protects the table of README.md: what it calls a file is an output of some rule."""
     content = (REPOSITORY / "README.md").read_text(encoding="utf-8")
