@@ -8,7 +8,7 @@ import yaml
 from conftest import REPOSITORY
 
 LOCK = dict(re.findall(r"^([a-z0-9_.-]+)==([^ \\]+)", (REPOSITORY / "requirements.lock").read_text(), re.MULTILINE))
-CONDA_NAMES = {"matplotlib-base": "matplotlib", "snakemake-minimal": "snakemake"}
+CONDA_NAMES = {"matplotlib-base": "matplotlib", "python-isal": "isal", "snakemake-minimal": "snakemake"}
 
 
 def conda_packages():

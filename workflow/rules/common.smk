@@ -42,9 +42,7 @@ with user_errors():
     RELEASES = read_releases(WORKFLOW / "workflow/releases.yaml", LAWS)
     CONFIGURATION = read_configuration(config, RELEASES, paths.mask_bits())
     REQUESTS = targets.parse_requests(CONFIGURATION.targets)
-    SOURCES = {
-        name: source_of(name, RELEASES[name], CONFIGURATION.data, os.environ) for name in CONFIGURATION.releases
-    }
+    SOURCES = {name: source_of(name, RELEASES[name], CONFIGURATION.data, os.environ) for name in CONFIGURATION.releases}
 
 MASK_ALLOW = sum(paths.mask_bits()[name] for name in CONFIGURATION.mask_allow)
 FINDERS = {name: paths.finder(RELEASES[name].sas_path, RELEASES[name].run2d) for name in SOURCES}

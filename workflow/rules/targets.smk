@@ -127,9 +127,7 @@ def get_target(wildcards):
 
 def get_folders(products):
     """(folder, unit) of the camera exposures that the targets from these products are in, each once."""
-    return list(
-        dict.fromkeys((target.folder, target.unit) for target in get_targets() if target.products == products)
-    )
+    return list(dict.fromkeys((target.folder, target.unit) for target in get_targets() if target.products == products))
 
 
 def get_whole_exposures(folder=None):
