@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from numpy.typing import NDArray
 
 from bosscal.calibration.budget import APPROXIMATIONS
 from bosscal.figures.style import (
@@ -97,7 +101,7 @@ def draw(spectrum: Spectrum) -> Figure:
     return finish(figure, spectrum.title, exposure.header.simulated)
 
 
-def _draw(panel, position, rows, quantity, enlarge=1):
+def _draw(panel: Axes, position: NDArray, rows: Mapping[str, NDArray], quantity: str, enlarge: float = 1) -> None:
     """All approximations of a quantity against ``position``, 1D[nrow]; enlarged, lines have dots too."""
     compared = np.isfinite(rows[quantity]).any()
     largest = 0
@@ -121,14 +125,14 @@ def _draw(panel, position, rows, quantity, enlarge=1):
         panel.text(0.5, 0.5, "no pixel compared", transform=panel.transAxes, ha="center", va="center", color=GREY)
 
 
-def _legend(panel, columns):
+def _legend(panel: Axes, columns: int) -> None:
     """Legend between the axes and their title."""
     legend = panel.legend(loc="lower left", bbox_to_anchor=(0, 1), ncol=columns, borderpad=0)
     for handle in legend.legend_handles:
         handle.set_markersize(LEGEND_DOT)
 
 
-def _compared_range(wave, values):
+def _compared_range(wave: NDArray, values: NDArray) -> tuple[float, float]:
     """First and last wavelength [Å] with a value; the whole spectrum's if none has one."""
     compared = np.flatnonzero(np.isfinite(values))
     ends = wave[compared[[0, -1]]] if compared.size else wave[[0, -1]]
