@@ -89,11 +89,12 @@ def _rank(
 ) -> None:
     """Median and robust scatter of the ratio for every law, a line each; the expected law's is marked."""
     low, high = RATIO_RANGE
+    comparison = compare(measured, [predictions[name] for name in reversed(PREDICTIONS)], valid)
+    medians, scatters = comparison.median[:, 0], comparison.scatter[:, 0]
     for place, name in enumerate(reversed(PREDICTIONS)):
-        comparison = compare(measured, predictions[name], valid)
-        if comparison.median.mask[0]:
+        if np.ma.is_masked(medians[place]):
             continue
-        median, scatter = float(comparison.median[0]), float(comparison.scatter[0])
+        median, scatter = float(medians[place]), float(scatters[place])
         color = law_of(name).color
         axes.errorbar(
             np.clip(median, low, high), place, xerr=scatter, color=color, marker="o", markersize=3.5,

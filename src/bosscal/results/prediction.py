@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bosscal.base.arrays import Container, Field
+from bosscal.base.threads import each
 from bosscal.calibration.measurement import measure
 from bosscal.calibration.pipeline import calibrate_exposure
 from bosscal.noise.laws import LAWS
@@ -53,7 +54,7 @@ class Prediction(Container):
         return Assumptions(**meta)
 
 
-def predict(exposure: CameraExposure, noise_law: str, mask_allow: int = 0) -> Prediction:
+def predict(exposure: CameraExposure, noise_law: str, mask_allow: int = 0, threads: int = 1) -> Prediction:
     """Calibration by the exact model, and the sky-subtraction term of the noise, for every fiber.
 
     Parameters
@@ -63,6 +64,8 @@ def predict(exposure: CameraExposure, noise_law: str, mask_allow: int = 0) -> Pr
         Law that the release's extraction follows, a name of :data:`bosscal.noise.laws.LAWS`.
     mask_allow : int
         SPPIXMASK bits to treat as harmless.
+    threads : int
+        Bundles of fibers that are worked on at the same time.
 
     Returns
     -------
@@ -72,24 +75,29 @@ def predict(exposure: CameraExposure, noise_law: str, mask_allow: int = 0) -> Pr
     if isinstance(exposure, SpecExposure):
         arrays = {"calib": exposure.calib}
     else:
-        arrays = _calibrated(exposure)
+        arrays = _calibrated(exposure, threads)
     calib = arrays["calib"]
     sky = np.flatnonzero(exposure.objtype == "SKY")
     sky_exposure = exposure.take(sky)
     term = sky_variance_of(measure(sky_exposure, calib[sky], mask_allow), sky_exposure.loglam, LAWS[noise_law])
     sky_variance = np.empty(exposure.flux.shape, dtype=np.float32)
-    for places in exposure.bundles():
+
+    def fill(places: slice) -> None:
         bundle = exposure.take(places)
         sky_variance[places] = term(measure(bundle, calib[places], mask_allow), bundle.loglam)
+
+    list(each(fill, exposure.bundles(), threads))
     return Prediction.checked(Assumptions(noise_law, mask_allow), arrays | {"sky_variance": sky_variance})
 
 
-def _calibrated(exposure: FrameExposure) -> dict[str, NDArray | None]:
+def _calibrated(exposure: FrameExposure, threads: int) -> dict[str, NDArray | None]:
     """The exact model bundle by bundle, whose arrays stay in a processor's cache."""
     arrays = {name: np.empty(exposure.flux.shape, dtype=np.float32) for name in ("calib", "flux", "ivar", "additive")}
-    for places in exposure.bundles():
-        bundle = exposure.take(places)
-        calibrated = calibrate_exposure(bundle)
+
+    def fill(places: slice) -> None:
+        calibrated = calibrate_exposure(exposure.take(places))
         for name, array in arrays.items():
             array[places] = getattr(calibrated, name)
+
+    list(each(fill, exposure.bundles(), threads))
     return arrays if exposure.corr_add is not None else arrays | {"additive": None}
