@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -27,11 +28,12 @@ from bosscal.results.spectrum import Spectrum
 
 RUNNING = 75  # pixels of the running median
 RATIO_RANGE = (0.6, 1.6)
-ROOM = {"left": 0.48, "right": 0.4, "bottom": 0.5, "top": 0.6, "between": (0, 1.35)}  # for labels [inch]
+# Room around the panels, for labels [inch].
+ROOM: dict[str, Any] = {"left": 0.48, "right": 0.4, "bottom": 0.5, "top": 0.6, "between": (0, 1.35)}
 LABEL_PLACES = (0.21, 0.27)  # distances of the axis labels below and beside a panel [inch]
 
 
-def running_median(values: NDArray, width: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def running_median(values: NDArray, width: int) -> tuple[NDArray[np.floating], NDArray[np.floating]]:
     """Median over blocks of ``width`` values, at the blocks' middles: two 1D arrays, positions and medians."""
     blocks = len(values) // width
     position = (np.arange(blocks) + 0.5) * width

@@ -29,7 +29,7 @@ def draw(tables: Sequence[Table]) -> Figure:
     matplotlib.figure.Figure
         A row of panels per camera, a bar per exposure.
     """
-    by_camera = {}
+    by_camera: dict[str, dict[int, Table]] = {}
     for table in tables:
         by_camera.setdefault(str(table["camera"][0]), {})[int(table["expnum"][0])] = table
     cameras = sorted(by_camera)

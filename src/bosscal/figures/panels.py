@@ -41,7 +41,7 @@ BELOW, LEGEND, BESIDE, BEYOND = 0.41, 0.17, 0.42, 0.17
 LABELS_BELOW, LABELS_BESIDE = 0.22, 0.08  # distances of axis labels, to which the width of the tick labels comes
 STEPS = 6  # between the ticks of all axes but wavelength: each tick takes time to draw
 
-DOTS = {"linestyle": "none", "marker": ".", "markersize": 1.5, "markeredgewidth": 0, "rasterized": True}
+DOTS: dict[str, Any] = {"linestyle": "none", "marker": ".", "markersize": 1.5, "markeredgewidth": 0, "rasterized": True}
 
 
 def draw(spectrum: Spectrum) -> Figure:
@@ -90,7 +90,7 @@ def _rows(spectrum: Spectrum) -> dict[str, Any]:
     return rows | {"good": measurement.good[0], "egood": measurement.good_electrons[0]}
 
 
-def _lay_out(figure: Figure, axes: NDArray[np.object_]) -> None:
+def _lay_out(figure: Figure, axes: Any) -> None:
     """Make room for the tick labels that there are, with axis labels in line."""
     for panel in axes.flat:
         if panel.get_ylabel():

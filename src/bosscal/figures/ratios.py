@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -79,7 +79,7 @@ def variance_ratios(exposure: CameraExposure, table: Table) -> Figure:
     kinds = fiber_kinds(exposure.objtype, np.isfinite(median))
 
     figure = new_figure(PAGE_WIDTH, 5.6, layout="constrained")
-    rows = figure.subfigures(2, 1, height_ratios=(2.45, 3.0))
+    rows: Any = figure.subfigures(2, 1, height_ratios=(2.45, 3.0))
     _ratio_by_fiber(rows[0].subplots(), exposure.fiber, kinds, median, scatter)
     left, right = rows[1].subplots(1, 2, sharex=True, sharey=True)
     # The reference is a ratio of 1, so a map that diverges from it; colors saturate where a few fibers would rule.

@@ -7,7 +7,7 @@ import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import matplotlib
 import numpy as np
@@ -35,7 +35,7 @@ RATIO_LABEL = "Measured / predicted variance"
 NO_DATA = "#bdbdbd"
 
 # Markers on the frame are drawn whole; a layout that makes room for them fails where there are none.
-ON_EDGE = {"clip_on": False, "in_layout": False}
+ON_EDGE: dict[str, Any] = {"clip_on": False, "in_layout": False}
 
 _SETTINGS: dict[str, Any] = {
     "font.size": 8,
@@ -80,7 +80,7 @@ def style() -> Iterator[None]:
     try:
         with matplotlib.rc_context():
             matplotlib.rcdefaults()
-            matplotlib.rcParams.update(_SETTINGS)
+            matplotlib.rcParams.update(cast(Any, _SETTINGS))
             yield
     finally:
         if collecting:
@@ -132,14 +132,14 @@ def margins(
 
 def place_labels(panel: Axes, below: float, beside: float) -> None:
     """Put the labels of a panel's axes at these distances [inch]; matplotlib would measure every tick label for it."""
-    width, height = panel.figure.get_size_inches() * panel.get_position().size
+    width, height = cast(Figure, panel.figure).get_size_inches() * panel.get_position().size
     panel.xaxis.set_label_coords(0.5, -below / height)
     panel.yaxis.set_label_coords(-beside / width, 0.5)
 
 
 def tick_label_width(panel: Axes) -> float:
     """Width of the widest tick label of a panel's vertical axis [inch], digits taken for the widest character."""
-    labels = panel.yaxis.get_major_formatter().format_ticks(panel.get_yticks())
+    labels = panel.yaxis.get_major_formatter().format_ticks(list(panel.get_yticks()))
     return _DIGIT_WIDTH * max(map(len, labels), default=0)
 
 
@@ -163,7 +163,7 @@ def legend_above(axes: Axes) -> None:
     legend.set_in_layout(False)  # or it would shrink the axes
 
 
-def power_of_ten(value: float, _position: int | None = None) -> str:
+def power_of_ten(value: float, _position: float | None = None) -> str:
     """Label of a tick at a power of ten, without mathtext."""
     return "10" + str(round(math.log10(value))).translate(_SUPERSCRIPTS)
 

@@ -17,6 +17,8 @@ from bosscal.survey.masks import good_pixels
 if TYPE_CHECKING:
     from astropy.table import Table
 
+Index = int | np.integer
+
 # --- Thresholds, set on 2026-11-22 -----------------------------------------------------------------------------------
 
 # Half of a spectrum gone is more than bad columns and cosmic rays take (a few percent of the pixels).
@@ -129,7 +131,8 @@ def _table(exposure: FrameExposure, found: Mapping[int, tuple[str, float, str]])
     reason, value, line = ([found[position][part] for position in index] for part in range(3))
     number = len(index)
     values = {
-        name: np.full(number, getattr(header, name)) for name in ("release", "plate", "mjd", "camera", "expnum", "simulated")
+        name: np.full(number, getattr(header, name))
+        for name in ("release", "plate", "mjd", "camera", "expnum", "simulated")
     }
     values |= {
         "fiber": exposure.fiber[index],
@@ -142,7 +145,7 @@ def _table(exposure: FrameExposure, found: Mapping[int, tuple[str, float, str]])
 
 
 # What every check yields: index of the fiber, value, line.
-Found = Iterator[tuple[int, float, str]]
+Found = Iterator[tuple[Index, float | np.integer, str]]
 
 
 def _fiber_bits(exposure: FrameExposure) -> NDArray[np.int32]:
@@ -171,7 +174,7 @@ def _bad_correction(exposure: FrameExposure) -> Found:
     data, corr = exposure.eivar > 0, exposure.corr
     _, corr_mean, distort_mean = exposure.means
     low, high = CORRECTION_RANGE
-    # The pipeline divides by 1/A and by 1/D, so its thresholds are on the inverses (bosscal.calibration.pipeline.calibrate).
+    # The pipeline divides by 1/A and by 1/D, so its thresholds are on the inverses (:func:`…pipeline.calibrate`).
     zeroed = inverse(corr) <= FLAT_THRESHOLD / corr_mean
     inv_distort = inverse_distortion(exposure.distort, exposure.distort_grid, exposure.loglam)
     signs = {
@@ -241,7 +244,7 @@ def _noise(ratio: np.ma.MaskedArray) -> Found:
         yield index, ratio[index], line
 
 
-def _places(exposure: FrameExposure, index: int, pixels: NDArray[np.bool_]) -> str:
+def _places(exposure: FrameExposure, index: Index, pixels: NDArray[np.bool_]) -> str:
     """Number of pixels and their range of wavelengths, for a fiber."""
     wave = 10 ** exposure.loglam[index, pixels]
     noun = "pixel" if wave.size == 1 else "pixels"

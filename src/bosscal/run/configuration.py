@@ -443,7 +443,7 @@ def write_documents(repository: Path | str, laws: Collection[str]) -> list[str]:
 
 
 def main() -> None:
-    from bosscal.noise import LAWS  # only here: the configuration itself needs no numbers
+    from bosscal.noise.laws import LAWS  # only here: the configuration itself needs no numbers
 
     changed: Sequence[str] = write_documents(Path.cwd(), LAWS)
     print("written: " + ", ".join(changed) if changed else "up to date")

@@ -223,8 +223,8 @@ def write_fits(path: Pathlike, hdus: Iterable[Hdu]) -> None:
             stream.writelines(_parts(hdus))
 
 
-def _parts(hdus: Iterable[Hdu]) -> Iterator[bytes | NDArray[np.uint8]]:
-    """The content of a FITS file, piece by piece."""
+def _parts(hdus: Iterable[Hdu]) -> Iterator[Any]:
+    """The content of a FITS file, piece by piece: bytes, and arrays of bytes."""
     for hdu in hdus:
         yield hdu.header.tostring().encode("ascii")
         if hdu.data is not None:

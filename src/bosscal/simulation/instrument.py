@@ -6,7 +6,7 @@ that goes into a file is rounded here, before any electron is made of it.
 
 from dataclasses import dataclass, replace
 from functools import cache, cached_property
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -347,12 +347,9 @@ class Instrument:
         """The same for a slice of the fibers, without a copy."""
         images = ("loglam", "x", "superflat", "fiberflat", "spcalib", "corr", "corr_add", "distort")
         trace_sets = ("wave", "dispersion", "width")
-        return replace(
-            self,
-            fibers=self.fibers.take(fibers),
-            **{name: getattr(self, name)[fibers] for name in images},
-            **{name: some_fibers(getattr(self, name), fibers) for name in trace_sets},
-        )
+        taken: dict[str, Any] = {name: getattr(self, name)[fibers] for name in images}
+        taken |= {name: some_fibers(getattr(self, name), fibers) for name in trace_sets}
+        return replace(self, fibers=self.fibers.take(fibers), **taken)
 
     @property
     def row(self) -> NDArray[np.int64]:

@@ -122,7 +122,8 @@ def truth_with(instrument: Instrument) -> Truth:
     """The same as :func:`truth` for an instrument that is there already, or for some of its fibers."""
     seed, camera, expnum, fibers = instrument.seed, instrument.camera, instrument.expnum, instrument.fibers
     nrow = instrument.row.size
-    loglam, corr, corr_add = (array[:, :nrow] for array in (instrument.loglam, instrument.corr, instrument.corr_add))
+    loglam = instrument.loglam[:, :nrow]
+    corr, corr_add = instrument.corr[:, :nrow], instrument.corr_add[:, :nrow]
     lit = instrument.fiberflat > 0
     flux = object_flux(fibers, loglam)
     # flux = (eflux A / (Delta spcalib) + B) D, solved for eflux; light also falls where no standard calibrates it.

@@ -67,7 +67,7 @@ SKY_CHANGE = {158842: (1.0, 1.0), 158843: (1.05, 0.92)}
 
 def loglam_grid(low: float, high: float) -> NDArray[np.float64]:
     """Fine grid of log10 wavelength [Å] from ``low`` to ``high`` [Å]. 1D[npoint]."""
-    return np.arange(log10(low), log10(high), STEP)
+    return np.arange(float(log10(low)), float(log10(high)), STEP)
 
 
 def on_grid(grid: NDArray, values: NDArray, loglam: NDArray) -> NDArray[np.float64]:
