@@ -158,8 +158,11 @@ def finish(figure: Figure, title: str, simulated: bool) -> Figure:
 
 
 def legend_above(axes: Axes) -> None:
-    """Legend in one row above the axes, where it hides no data."""
-    legend = axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncol=9, markerscale=5, borderpad=0)
+    """Legend in one row above the axes, where it hides no data; five entries stand closer than four."""
+    close: dict[str, Any] = (
+        {"handlelength": 0.7, "columnspacing": 0.5} if len(axes.get_legend_handles_labels()[0]) > 4 else {}
+    )
+    legend = axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncol=9, markerscale=5, borderpad=0, **close)
     legend.set_in_layout(False)  # or it would shrink the axes
 
 
