@@ -61,7 +61,8 @@ def log(x: ArrayLike) -> NDArray[np.float64]:
     square = ratio**2
     total = np.zeros_like(ratio)
     for order in range(_LOG_ORDER, -1, -1):  # 2 artanh(ratio)
-        total = total * square + 1 / (2 * order + 1)
+        total *= square
+        total += 1 / (2 * order + 1)
     return power * _LN2_HIGH + (power * _LN2_LOW + 2 * ratio * total)
 
 

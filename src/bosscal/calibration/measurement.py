@@ -156,7 +156,7 @@ def _of_frames(exposure: FrameExposure, calib: NDArray, good: NDArray[np.bool_],
         neighbors[places] = (own.sum(axis=0) - own) / max(len(own) - 1, 1)
     return {
         "electrons": electrons,
-        "object_electrons": exposure.eflux * flat.astype(np.float64),
+        "object_electrons": exposure.eflux * (exposure.superflat.astype(np.float64) * exposure.fiberflat),
         "sky_electrons": exposure.esky * flat.astype(np.float64),
         "variance": (flat**2 * inverse_where(exposure.eivar, good_electrons)).astype(np.float32),
         "flux_variance": inverse_where(exposure.ivar, good) * (flat * inverse(calib)) ** 2,

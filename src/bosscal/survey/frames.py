@@ -121,7 +121,9 @@ def read_frames(
     for index, name in ((0, "flux"), (1, "ivar"), (2, "mask"), (6, "sky")):
         arrays[name] = _native(file.image(index, nrow))
     loglam = file.image(3, nrow)
-    if loglam.shape != (len(wave.coeff), nrow) or np.abs(loglam - wave(arrays["row"])).max() > SAME_LOGLAM:
+    of_trace_set = wave(arrays["row"])
+    same = loglam.shape == of_trace_set.shape and not np.any(np.abs(loglam - of_trace_set) > SAME_LOGLAM)
+    if not same:
         arrays["loglam"] = _native(loglam)
 
     file = opened()
