@@ -78,7 +78,7 @@ rule plot_spec:
     conda:
         ENVIRONMENT
     params:
-        code=code("plot.py"),
+        code=code("plot_spec.py"),
         target=lambda wildcards: get_target(wildcards).to_dict(),
         # Written beside the input, by the same job.
         exposure=get_step("extract_frame"),

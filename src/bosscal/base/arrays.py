@@ -143,7 +143,7 @@ def write_arrays(path: Pathlike, arrays: Mapping[str, NDArray], meta: Mapping[st
                 header = np.lib.format.header_data_from_array_1_0(contiguous)
                 with archive.open(entry, "w", force_zip64=True) as stream:
                     np.lib.format.write_array_header_1_0(stream, header)
-                    stream.write(memoryview(contiguous.view(np.uint8)) if contiguous.ndim else contiguous.tobytes())
+                    stream.write(contiguous.view(np.uint8).data if contiguous.ndim else contiguous.tobytes())
 
 
 class Arrays(Mapping[str, NDArray]):

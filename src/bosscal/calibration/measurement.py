@@ -62,7 +62,7 @@ class Measurement:
     fiber: NDArray[np.integer]
     objtype: NDArray[np.str_]
     row: NDArray[np.integer]
-    electrons: NDArray[np.float32]
+    electrons: NDArray[np.floating]
     object_electrons: NDArray[np.float64]
     sky_electrons: NDArray[np.float64]
     variance: NDArray[np.floating]

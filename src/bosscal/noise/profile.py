@@ -140,7 +140,7 @@ def effective_width(ratio: ArrayLike, sigma: ArrayLike) -> NDArray[np.float64]:
     return low + up * (high - low)
 
 
-def profile_sums(sigma: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def profile_sums(sigma: ArrayLike) -> tuple[NDArray[np.floating], NDArray[np.floating]]:
     """1/Σp² and Σp³/(Σp²)², averaged over phase, by linear interpolation in a table.
 
     Parameters

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +15,7 @@ from bosscal.calibration.measurement import measure
 from bosscal.calibration.pipeline import calibrate_exposure
 from bosscal.noise.laws import LAWS
 from bosscal.noise.sky import sky_variance_of
-from bosscal.survey.exposure import FLUX, CameraExposure, FrameExposure, SpecExposure
+from bosscal.survey.exposure import FLUX, CameraExposure, FrameExposure
 
 _IMAGE = ("nfiber", "nrow")
 
@@ -35,8 +35,10 @@ class Assumptions:
 class Prediction(Container):
     """Calibration and noise of a camera exposure as the exact model has them; ``header`` is :class:`Assumptions`."""
 
-    FIELDS = {
-        "calib": Field(_IMAGE, "f4", f"{FLUX}/electron", "flux per flat-fielded electron; of a spec file: its own, per detected electron"),
+    FIELDS: ClassVar[Mapping[str, Field]] = {
+        "calib": Field(
+            _IMAGE, "f4", f"{FLUX}/electron", "flux per flat-fielded electron, for a spec file per detected"
+        ),
         "flux": Field(_IMAGE, "f4", FLUX, "flux of the exact model; absent for a spec file", True),
         "ivar": Field(_IMAGE, "f4", f"1/({FLUX})2", "its inverse variance; absent for a spec file", True),
         "additive": Field(_IMAGE, "f4", FLUX, "flux without electrons, B D; absent: 0", True),
@@ -44,9 +46,10 @@ class Prediction(Container):
     }
     header: Assumptions
     calib: NDArray[np.float32]
-    flux: NDArray[np.float32] | None
-    ivar: NDArray[np.float32] | None
-    additive: NDArray[np.float32] | None
+    # arrays like that above, or None
+    flux: Any
+    ivar: Any
+    additive: Any
     sky_variance: NDArray[np.float32]
 
     @classmethod
@@ -71,11 +74,7 @@ def predict(exposure: CameraExposure, noise_law: str, mask_allow: int = 0, threa
     -------
     Prediction
     """
-    arrays: dict[str, NDArray | None]
-    if isinstance(exposure, SpecExposure):
-        arrays = {"calib": exposure.calib}
-    else:
-        arrays = _calibrated(exposure, threads)
+    arrays = _calibrated(exposure, threads) if isinstance(exposure, FrameExposure) else {"calib": exposure.calib}
     calib = arrays["calib"]
     sky = np.flatnonzero(exposure.objtype == "SKY")
     sky_exposure = exposure.take(sky)
@@ -90,7 +89,7 @@ def predict(exposure: CameraExposure, noise_law: str, mask_allow: int = 0, threa
     return Prediction.checked(Assumptions(noise_law, mask_allow), arrays | {"sky_variance": sky_variance})
 
 
-def _calibrated(exposure: FrameExposure, threads: int) -> dict[str, NDArray | None]:
+def _calibrated(exposure: FrameExposure, threads: int) -> dict[str, Any]:
     """The exact model bundle by bundle, whose arrays stay in a processor's cache."""
     arrays = {name: np.empty(exposure.flux.shape, dtype=np.float32) for name in ("calib", "flux", "ivar", "additive")}
 

@@ -14,7 +14,6 @@ from numpy.typing import ArrayLike, NDArray
 
 from bosscal.base.errors import UserError
 
-
 _BLOCK = 20  # traces that are summed together, in a processor's cache
 
 

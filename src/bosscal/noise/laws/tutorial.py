@@ -20,7 +20,7 @@ def tutorial_readnoise(readnoise: ArrayLike, sigma: ArrayLike) -> NDArray[np.flo
     sigma : array
         Spatial width of the profile [pixels].
     """
-    return np.asarray(readnoise, dtype=np.float64) * sigma * (4 * np.pi) ** 0.25
+    return np.asarray(readnoise, dtype=np.float64) * np.asarray(sigma) * (4 * np.pi) ** 0.25
 
 
 def tutorial_variance(electrons: ArrayLike, readnoise: ArrayLike, sigma: ArrayLike) -> NDArray[np.float64]:
