@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -171,10 +171,3 @@ def _inverse(normal: NDArray[np.float64]) -> NDArray[np.float64]:
                 result[other] -= factor * result[pivot]
                 matrix[other] -= factor * matrix[pivot]
     return result
-
-
-def concatenate(fits: list[VarianceFit]) -> VarianceFit:
-    """The fits of several blocks of fibers as one."""
-    return VarianceFit(
-        *(np.ma.concatenate([getattr(fit, field.name) for fit in fits]) for field in fields(VarianceFit))
-    )
