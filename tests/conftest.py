@@ -1,5 +1,6 @@
 """Where the tests find data, and how they run the workflow."""
 
+import json
 import os
 import shutil
 import subprocess
@@ -10,6 +11,7 @@ from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from bosscal import simulation
@@ -160,3 +162,25 @@ def red_prediction(red_exposure):
 def red_table(red_exposure, red_prediction):
     """The table of its fibers."""
     return compare_fibers(red_exposure, red_prediction)
+
+
+def run_elsewhere(module, function, argument):
+    """What a function of a test module returns on an older processor, as JSON has it.
+
+    That is a process in which numpy does without the vector instructions it would choose, OpenBLAS takes other
+    kernels, and the C library its plainest functions.
+    """
+    features = np.show_config(mode="dicts")["SIMD Extensions"].get("found")
+    if not features:
+        pytest.skip("numpy reports no dispatched processor feature that could be disabled")
+    code = f"import json, sys, {module}; print(json.dumps({module}.{function}(sys.argv[1])))"
+    environment = {
+        "NPY_DISABLE_CPU_FEATURES": " ".join(features),
+        "OPENBLAS_CORETYPE": "Sandybridge",
+        "GLIBC_TUNABLES": "glibc.cpu.hwcaps=-AVX2,-FMA",
+        "PYTHONPATH": os.pathsep.join([str(REPOSITORY / "src"), str(REPOSITORY / "tests")]),
+    }
+    command = [sys.executable, "-c", code, str(argument)]
+    return json.loads(
+        subprocess.run(command, env=os.environ | environment, check=True, capture_output=True, text=True).stdout
+    )

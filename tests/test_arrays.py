@@ -3,6 +3,7 @@
 import json
 import zipfile
 from dataclasses import asdict, dataclass
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -26,7 +27,7 @@ class Facts:
 class Sample(Container):
     """A container with an array of each kind."""
 
-    FIELDS = {
+    FIELDS: ClassVar = {
         "fiber": Field(("nfiber",), "i4", "", "fiber number"),
         "flux": Field(("nfiber", "nrow"), "f4", "electron", "electrons"),
         "mask": Field(("nfiber", "nrow"), "i4", "", "bits"),
@@ -163,7 +164,8 @@ def foreign_zip(path):
 
 
 @pytest.mark.parametrize(
-    "make", [lambda path: path.write_bytes(b"not a zip file"), lambda path: path.touch(), lambda path: None, foreign_zip]
+    "make",
+    [lambda path: path.write_bytes(b"not a zip file"), lambda path: path.touch(), lambda path: None, foreign_zip],
 )
 def test_a_foreign_file_is_named(tmp_path, make):
     """Protects against a traceback where an intermediate file is damaged, empty, missing or another's."""

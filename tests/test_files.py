@@ -70,9 +70,14 @@ def test_text_is_utf_8_whatever_the_locale(tmp_path):
 
 def test_a_users_mistake_is_one_line_and_a_fault_has_a_traceback(tmp_path):
     """Protects the two ways in which a step fails, and the log of what it did before."""
-    with pytest.raises(SystemExit, match=r"^bosscal: spFrame: wrong$"), logged(tmp_path / "user.log"):
-        logger.info("read spFrame")
-        raise UserError("spFrame: wrong")
+
+    def step():
+        with logged(tmp_path / "user.log"):
+            logger.info("read spFrame")
+            raise UserError("spFrame: wrong")
+
+    with pytest.raises(SystemExit, match=r"^bosscal: spFrame: wrong$"):
+        step()
     log = (tmp_path / "user.log").read_text()
     assert "INFO    start\n" in log
     assert "INFO    read spFrame\n" in log

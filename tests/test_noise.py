@@ -194,8 +194,7 @@ def test_optimal_weights_are_never_worse():
     """Protects the meaning of optimal: below the other extraction everywhere, equal to it without light."""
     electrons, sigma = np.meshgrid(np.geomspace(1e-3, 1e6, 40), np.linspace(0.5, 3, 20))
     assert np.all(
-        optimal_variance(electrons, 2.5, sigma)
-        <= readnoise_weighted_variance(electrons, 2.5, sigma) * (1 + 1e-5)
+        optimal_variance(electrons, 2.5, sigma) <= readnoise_weighted_variance(electrons, 2.5, sigma) * (1 + 1e-5)
     )
 
 

@@ -173,9 +173,9 @@ def test_each_fault_is_found_in_its_fiber_alone(bits, spoil, reason, value, line
     spoil(arrays, table, bits)
     exposure, flux = calibrated(arrays)
     result = outliers.find_outliers(exposure, flux, table, bits)
-    assert [tuple(row) for row in result["release", "plate", "mjd", "camera", "expnum", "fiber", "objtype", "reason"]] == [
-        ("sim", 6641, 56383, "r2", 158842, 518, "GALAXY", reason)
-    ]
+    assert [
+        tuple(row) for row in result["release", "plate", "mjd", "camera", "expnum", "fiber", "objtype", "reason"]
+    ] == [("sim", 6641, 56383, "r2", 158842, 518, "GALAXY", reason)]
     assert line in result["line"][0]
     if value is not None:
         assert result["value"][0] == pytest.approx(value)
