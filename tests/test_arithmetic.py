@@ -4,7 +4,8 @@ import ast
 import hashlib
 
 import numpy as np
-from conftest import REPOSITORY, run_elsewhere
+from conftest import REPOSITORY
+from simulated import run_elsewhere
 
 from bosscal.base import elementary
 from bosscal.calibration.budget import effects

@@ -6,9 +6,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from astropy.table import MaskedColumn, Table
-from conftest import SEED
 from matplotlib.axis import Axis
 from matplotlib.text import Text
+from simulated import SEED
 
 from bosscal import simulation
 from bosscal.calibration import pipeline

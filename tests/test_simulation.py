@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from astropy.io import fits
-from conftest import SEED, SPECTROGRAPH_1, read_simulated, run_elsewhere
 from isal import igzip
+from simulated import SEED, SPECTROGRAPH_1, read_simulated, run_elsewhere
 
 from bosscal import simulation
 from bosscal.base.files import sha1sum

@@ -1,0 +1,99 @@
+"""Simulated files for the unit tests, one set for all, and what the package makes of one exposure."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from bosscal import simulation
+from bosscal.results.comparison import compare_fibers
+from bosscal.results.prediction import predict
+from bosscal.survey.frames import read_frames
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+SEED = 7
+SPECTROGRAPH_1 = [(camera, expnum) for camera in ("b1", "r1") for expnum in simulation.EXPOSURES]
+
+
+@pytest.fixture(scope="session")
+def dark_fiber():
+    """A fiber of the simulated spectrograph 1 that is broken."""
+    fibers = simulation.plug_fibers(SEED)
+    return int(fibers.number[fibers.dead][0])
+
+
+@pytest.fixture(scope="session")
+def simulated_root(tmp_path_factory, dark_fiber):
+    """Everything of the simulated spectrograph 1, 450 MB, deleted at the end; nobody may change it."""
+    root = tmp_path_factory.mktemp("simulated")
+    for camera, expnum in SPECTROGRAPH_1:
+        simulation.simulate_camera_exposure(root, camera, expnum, SEED)
+    for camera in ("b1", "r1"):
+        simulation.write_flat(root, camera, SEED)
+    simulation.write_fluxdistort(root, SEED)
+    simulation.write_platelist(root, SEED)
+    simulation.write_spec_lite(root, 1, SEED)
+    for fiber in (1, dark_fiber):
+        simulation.write_spec(root, fiber)
+    simulation.write_sha1sum(root)
+    yield root
+    shutil.rmtree(root)
+
+
+def frame_files(root, camera, expnum):
+    """A simulated camera exposure's files in the order of ``read_frames``."""
+    spframe, spcframe, spfluxcalib, spfluxcorr = simulation.camera_exposure_paths(camera, expnum)
+    names = [spframe, spcframe, simulation.flat_path(camera), spfluxcalib, spfluxcorr, simulation.fluxdistort_path()]
+    return [root / name for name in names]
+
+
+def read_simulated(root, camera, expnum):
+    """A simulated camera exposure as the workflow reads it."""
+    paths = frame_files(root, camera, expnum)
+    names = [f"/{path.relative_to(root)}" for path in paths]
+    return read_frames(paths, names, "sim", simulation.PLATE, simulation.MJD)
+
+
+@pytest.fixture(scope="session")
+def red_exposure(simulated_root):
+    """r1's second exposure, the one with an additive flux correction."""
+    return read_simulated(simulated_root, "r1", simulation.EXPOSURES[1])
+
+
+@pytest.fixture(scope="session")
+def red_prediction(red_exposure):
+    """What the models predict for it."""
+    return predict(red_exposure, "optimal")
+
+
+@pytest.fixture(scope="session")
+def red_table(red_exposure, red_prediction):
+    """The table of its fibers."""
+    return compare_fibers(red_exposure, red_prediction)
+
+
+def run_elsewhere(module, function, argument):
+    """What a function of a test module returns on an older processor, as JSON has it.
+
+    That is a process in which numpy does without the vector instructions it would choose, OpenBLAS takes other
+    kernels, and the C library its plainest functions.
+    """
+    features = np.show_config(mode="dicts")["SIMD Extensions"].get("found")
+    if not features:
+        pytest.skip("numpy reports no dispatched processor feature that could be disabled")
+    code = f"import json, sys, {module}; print(json.dumps({module}.{function}(sys.argv[1])))"
+    environment = {
+        "NPY_DISABLE_CPU_FEATURES": " ".join(features),
+        "OPENBLAS_CORETYPE": "Sandybridge",
+        "GLIBC_TUNABLES": "glibc.cpu.hwcaps=-AVX2,-FMA",
+        "PYTHONPATH": os.pathsep.join([str(REPOSITORY / "src"), str(REPOSITORY / "tests")]),
+    }
+    command = [sys.executable, "-c", code, str(argument)]
+    return json.loads(
+        subprocess.run(command, env=os.environ | environment, check=True, capture_output=True, text=True).stdout
+    )
