@@ -13,9 +13,17 @@ import pytest
 from bosscal import simulation
 from bosscal.results.comparison import compare_fibers
 from bosscal.results.prediction import predict
+from bosscal.survey.exposure import Header
 from bosscal.survey.frames import read_frames
 
 REPOSITORY = Path(__file__).resolve().parent.parent
+# Of an exposure that is made up.
+HEADER = Header(
+    release="dr12", plate=6641, mjd=56383, camera="r1", expnum=158842, products="frames", simulated=False,
+    readnoise=(2.9, 2.59, 2.53, 2.52), exptime=900.0, xsigma=None, skychi2=1.25, vers2d="v5_7_0",
+    inputs=(("/sas/dr12/spFrame", "0123"), ("/sas/dr12/spCFrame", "4567")),
+)  # fmt: skip
+
 SEED = 7
 SPECTROGRAPH_1 = [(camera, expnum) for camera in ("b1", "r1") for expnum in simulation.EXPOSURES]
 

@@ -7,6 +7,7 @@ from typing import ClassVar
 
 import numpy as np
 import pytest
+from simulated import HEADER
 
 from bosscal.base.arrays import Arrays, Container, Field, write_arrays
 from bosscal.base.errors import UserError
@@ -173,13 +174,6 @@ def test_a_foreign_file_is_named(tmp_path, make):
     make(path)
     with pytest.raises(UserError, match=r"x\.npz: not a file that bosscal wrote \(.*\); delete it and run again"):
         Arrays(path)
-
-
-HEADER = Header(
-    release="dr12", plate=6641, mjd=56383, camera="r1", expnum=158842, products="frames", simulated=False,
-    readnoise=(2.9, 2.59, 2.53, 2.52), exptime=900.0, xsigma=None, skychi2=1.25, vers2d="v5_7_0",
-    inputs=(("/sas/dr12/spFrame", "0123"), ("/sas/dr12/spCFrame", "4567")),
-)  # fmt: skip
 
 
 def test_header_survives_json():

@@ -6,7 +6,7 @@ import re
 import numpy as np
 import pytest
 from astropy.io import fits
-from conftest import frame_files
+from simulated import frame_files
 
 from bosscal import simulation
 from bosscal.base.errors import UserError
