@@ -1,4 +1,4 @@
-"""One measurement of either kind of file: electrons, variance and where the error floor is; and the notebook's numbers."""
+"""One measurement of either kind of file: electrons, variance, where the error floor is; and the notebook's."""
 
 from dataclasses import replace
 
@@ -110,7 +110,6 @@ def test_neighbors_are_the_others_of_the_bundle():
 
 def test_pixels_without_data_are_neither_compared_nor_infinite():
     """Protects the selection: each reason to leave a pixel out, and variances of 0 rather than inf."""
-    ivar, eivar, mask, emask = np.ones((4, 6)), np.ones((4, 6)), np.zeros((4, 6)), np.zeros((4, 6))
     with np.errstate(all="raise"):
         exposure = frame_exposure(
             eivar=np.array([0, 1, 1, 1]), ivar=np.array([1, 0, 1, 1]), mask=np.array([0, 0, 4, 0]), flux=[[1, 1, 1, -1]]
@@ -121,15 +120,13 @@ def test_pixels_without_data_are_neither_compared_nor_infinite():
         assert measurement.good_electrons.tolist() == [[False, True, True, True]] * 3
         assert measurement.variance[:, 0].tolist() == [0, 0, 0]
         assert measurement.flux_variance[:, 1].tolist() == [0, 0, 0]
-        assert (
-            measure(exposure, np.ones((3, NROW)), allowed_bits=4).compared.tolist() == [[False, False, True, False]] * 3
-        )
+        allowed = measure(exposure, np.ones((3, NROW)), allowed_bits=4)
+        assert allowed.compared.tolist() == [[False, False, True, False]] * 3
         of_spec = spec_exposure(ivar=[[0, 1, 1, 1]], mask=[[0, 1, 0, 0]], calib=[[0.1, 0.1, 0, -0.1]])
         measurement = measure(of_spec, of_spec.calib)
         assert not measurement.compared.any()
         assert np.isfinite(measurement.electrons).all()
         assert measurement.variance[0, 0] == 0
-    del ivar, eivar, mask, emask
 
 
 def test_widths_stay_within_what_laws_know():
@@ -141,7 +138,7 @@ def test_widths_stay_within_what_laws_know():
 
 
 def test_some_fibers_and_other_views_of_a_measurement():
-    """Protects what laws and figures take of a measurement: some fibers, the sky alone, the other order of amplifiers."""
+    """Protects what laws and figures take of a measurement: some fibers, the sky alone, amplifiers as measured."""
     whole = measure(frame_exposure(5, eflux=np.arange(20.0).reshape(5, 4)), np.ones((5, NROW)))
     some = whole.take(slice(1, 3))
     assert some.fiber.tolist() == [19, 20]
@@ -186,11 +183,11 @@ def test_both_kinds_of_files_give_the_same_electrons(both):
     frames, spec, rows = both
     used = spec.compared[0]
     assert used.sum() > 2000
+    # The object may be a small difference, so an error is measured against all the light that there is.
+    light = (np.abs(frames.object_electrons) + frames.sky_electrons)[0, rows][used]
     for name in ("electrons", "object_electrons", "sky_electrons"):
-        expected, found = getattr(frames, name)[0, rows][used], getattr(spec, name)[0][used]
-        np.testing.assert_allclose(
-            found, expected, rtol=1e-5, atol=1e-5 * frames.electrons[0, rows].max(), err_msg=name
-        )
+        difference = getattr(spec, name)[0][used] - getattr(frames, name)[0, rows][used]
+        np.testing.assert_array_less(np.abs(difference), 1e-6 * light, err_msg=name)
     np.testing.assert_array_equal(spec.good, frames.good[:, rows])
     assert not np.any(frames.compared[:, rows] & ~spec.compared)
 
@@ -260,9 +257,7 @@ def test_a_spectrum_is_a_row_of_the_whole(tmp_path, red_exposure, red_prediction
     np.testing.assert_array_equal(spectrum.prediction.sky_variance, red_prediction.sky_variance[32:33])
     np.testing.assert_array_equal(spectrum.tutorial.distort, reconstruct(red_exposure.take(slice(32, 33))).distort)
     assert np.isfinite(spectrum.effects["calibration"]).sum() == spectrum.measurement.compared.sum()
-    assert (
-        spectrum.title
-        == f"6641-56383-33   r1[1] = #158843   {red_exposure.objtype[32]}   read noise 2.90/2.59/2.53/2.52 e⁻"
-    )
+    assert spectrum.title.startswith("6641-56383-33   r1[1] = #158843   ")
+    assert spectrum.title.endswith(f"{red_exposure.objtype[32]}   read noise 2.90/2.59/2.53/2.52 e⁻")
     with pytest.raises(UserError, match="fiber 700 is not in the plug map"):
         read_spectrum(tmp_path / "exposure.npz", tmp_path / "prediction.npz", replace(target, fiber=700))
