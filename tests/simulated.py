@@ -13,8 +13,9 @@ import pytest
 from bosscal import simulation
 from bosscal.results.comparison import compare_fibers
 from bosscal.results.prediction import predict
-from bosscal.survey.exposure import Header
+from bosscal.survey.exposure import FrameExposure, Header, trace_set_arrays
 from bosscal.survey.frames import read_frames
+from bosscal.survey.tracesets import TraceSet
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 # Of an exposure that is made up.
@@ -23,6 +24,23 @@ HEADER = Header(
     readnoise=(2.9, 2.59, 2.53, 2.52), exptime=900.0, xsigma=None, skychi2=1.25, vers2d="v5_7_0",
     inputs=(("/sas/dr12/spFrame", "0123"), ("/sas/dr12/spCFrame", "4567")),
 )  # fmt: skip
+NROW = 4
+
+
+def frame_exposure(nfiber=3, **changes):
+    """Fibers of frames: 50 object electrons per flat-fielded row and 30 of the sky, flats of 2 x 1.25."""
+    rows = {
+        "eflux": 50.0, "esky": 30.0, "eivar": 0.01, "emask": 0, "superflat": 2.0, "fiberflat": 1.25, "flux": 5.0,
+        "sky": 3.0, "ivar": 0.9, "mask": 0, "quadrant": 1, "spcalib": 10.0, "corr": 1.0,
+    } | changes  # fmt: skip
+    arrays = {name: np.broadcast_to(value, (nfiber, NROW)) for name, value in rows.items()}
+    arrays |= {name: np.zeros(nfiber) for name in ("ra", "dec", "xfocal", "yfocal", "fibermask")}
+    arrays |= {"fiber": np.arange(nfiber) + 18, "objtype": ["QSO"] * nfiber, "row": np.arange(NROW)}
+    arrays |= {"distort": np.ones((nfiber, 9)), "distort_grid": [3.5, 1, 1e-4], "means": [10, 1, 1]}
+    arrays |= trace_set_arrays("wave", TraceSet(np.tile([3.7, 2e-4], (nfiber, 1)), 0, NROW))
+    arrays |= trace_set_arrays("width", TraceSet(np.full((nfiber, 1), 1.1), 0, NROW))
+    return FrameExposure.checked(HEADER, arrays)
+
 
 SEED = 7
 SPECTROGRAPH_1 = [(camera, expnum) for camera in ("b1", "r1") for expnum in simulation.EXPOSURES]

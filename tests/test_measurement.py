@@ -5,7 +5,7 @@ from dataclasses import replace
 import notebook
 import numpy as np
 import pytest
-from simulated import HEADER, frame_files, read_simulated
+from simulated import HEADER, NROW, frame_exposure, frame_files, read_simulated
 
 from bosscal import simulation
 from bosscal.base.errors import UserError
@@ -23,8 +23,6 @@ FIRST, SECOND = simulation.EXPOSURES
 
 # ------------------------------------------------------------------------------------ analytic: a few plain numbers
 
-NROW = 4
-
 
 def spec_exposure(**changes):
     """One fiber of a spec file: 100 electrons of the object, 60 of the sky, 0.1 flux units per electron."""
@@ -33,21 +31,6 @@ def spec_exposure(**changes):
     arrays |= {name: [5] for name in ("fiber", "ra", "dec", "xfocal", "yfocal")} | {"objtype": ["QSO"]}
     header = replace(HEADER, products="spec", xsigma=1.1)
     return SpecExposure.checked(header, arrays | {"row": np.arange(NROW)})
-
-
-def frame_exposure(nfiber=3, **changes):
-    """Fibers of frames: 50 object electrons per flat-fielded row and 30 of the sky, flats of 2 x 1.25."""
-    rows = {
-        "eflux": 50.0, "esky": 30.0, "eivar": 0.01, "emask": 0, "superflat": 2.0, "fiberflat": 1.25, "flux": 5.0,
-        "sky": 3.0, "ivar": 0.9, "mask": 0, "quadrant": 1, "spcalib": 10.0, "corr": 1.0,
-    } | changes  # fmt: skip
-    arrays = {name: np.broadcast_to(value, (nfiber, NROW)) for name, value in rows.items()}
-    arrays |= {name: np.zeros(nfiber) for name in ("ra", "dec", "xfocal", "yfocal", "fibermask")}
-    arrays |= {"fiber": np.arange(nfiber) + 18, "objtype": ["QSO"] * nfiber, "row": np.arange(NROW)}
-    arrays |= {"distort": np.ones((nfiber, 9)), "distort_grid": [3.5, 1, 1e-4], "means": [10, 1, 1]}
-    arrays |= trace_set_arrays("wave", TraceSet(np.full((nfiber, 1), 3.7), 0, NROW))
-    arrays |= trace_set_arrays("width", TraceSet(np.full((nfiber, 1), 1.1), 0, NROW))
-    return FrameExposure.checked(HEADER, arrays)
 
 
 def test_electrons_of_a_spec_file_by_hand():
