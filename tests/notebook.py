@@ -63,7 +63,8 @@ def plot_calib(folder, plate, mjd, camera, expnum, flatnum, fiber, allowed=0):
     eflux, eivar, esky = (masked(array, emask, eivar, allowed) for array in (eflux, eivar, esky))
     wave_coadd = 10 ** (loglam0 + (np.arange(len(distort_coadd)) - idx0) * dloglam)
     distort = np.interp(wave, wave_coadd, distort_coadd)
-    bin_ratio = dloglam / np.gradient(np.log10(wave))
+    # The notebook's np.log10(wave) rounds as the processor does; this is what it rounds to at best.
+    bin_ratio = dloglam / np.gradient(np.log10(wave.astype(np.float64)).astype(np.float32))
     flat = superflat * fiberflat
     electrons = flat * (eflux + esky)
 

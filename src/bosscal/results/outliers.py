@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bosscal.base.arithmetic import inverse
+from bosscal.base.elementary import power_of_ten
 from bosscal.base.tables import IDENTITY, build_table
 from bosscal.calibration.pipeline import FLAT_THRESHOLD, inverse_distortion
 from bosscal.survey.exposure import FrameExposure
@@ -246,7 +247,7 @@ def _noise(ratio: np.ma.MaskedArray) -> Found:
 
 def _places(exposure: FrameExposure, index: Index, pixels: NDArray[np.bool_]) -> str:
     """Number of pixels and their range of wavelengths, for a fiber."""
-    wave = 10 ** exposure.loglam[index, pixels]
+    wave = power_of_ten(exposure.loglam[index, pixels])
     noun = "pixel" if wave.size == 1 else "pixels"
     where = f", {wave.min():.0f}–{wave.max():.0f} Å" if wave.size > 1 else "".join(f", {w:.0f} Å" for w in wave)
     return f"{wave.size} {noun}{where}"

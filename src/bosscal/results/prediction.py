@@ -54,6 +54,7 @@ class Prediction(Container):
 
     @classmethod
     def read_header(cls, meta: Mapping[str, Any]) -> Assumptions:
+        """The inverse of :meth:`Assumptions.to_dict`."""
         return Assumptions(**meta)
 
 

@@ -4,14 +4,13 @@ Nothing here is a model of a real object. The shapes have what a calibration can
 narrow lines, a continuum that falls or rises, absorption, and a sky from tens to ten thousand electrons.
 """
 
-import math
 from collections.abc import Iterable, Mapping
 from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
 
-from bosscal.base.elementary import exp, log10, power_of_ten
+from bosscal.base.elementary import exp, log, log10, power_of_ten
 from bosscal.simulation.plate import Fibers
 
 STEP = 2e-5  # dex, a fifth of a row: fine enough to interpolate linearly in
@@ -126,7 +125,7 @@ def _lines(grid: NDArray, lines: Iterable[tuple[float, float, float]]) -> NDArra
     """Sum of Gaussians of unit continuum; velocity widths are widths in log10 wavelength."""
     total = np.zeros(grid.size)
     for wavelength, height, velocity in lines:
-        _add_line(total, grid, log10(wavelength), height, velocity / 2.998e5 / math.log(10))
+        _add_line(total, grid, log10(wavelength), height, velocity / 2.998e5 / log(10.0))
     return total
 
 

@@ -80,6 +80,7 @@ class Target:
 
     @property
     def plate_mjd(self) -> str:
+        """Plate and night, as in the names of folders."""
         return f"{self.plate:04d}-{self.mjd}"
 
     @property
@@ -93,6 +94,7 @@ class Target:
         return f"{self.release}/{self.name}"
 
     def to_dict(self) -> dict[str, Any]:
+        """As it is stored in JSON."""
         return asdict(self)
 
     @property
