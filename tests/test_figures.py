@@ -180,7 +180,7 @@ def test_panels_of_a_spec_file_say_what_is_missing(of_spec_file):
     assert list(curves(axes[3])) == ["applied; components not in a spec file"]
     assert "from eflux" not in curves(axes[0])
     good, floor = of_spec_file.measurement.good_electrons[0], of_spec_file.measurement.floor[0]
-    np.testing.assert_array_equal(curves(axes[1])["3 % floor"][good], floor[good])
+    np.testing.assert_array_equal(curves(axes[1])["floor"][good], floor[good])
 
 
 # ------------------------------------------------------------------------------------------------------------ noise

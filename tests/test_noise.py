@@ -43,14 +43,20 @@ WEIGHTED = [
 
 def compare(measured, predicted, valid):
     """noise_fit.compare of one spectrum: median, scatter and deviation as numbers."""
-    result = noise_fit.compare(np.atleast_2d(measured), np.atleast_2d(predicted), np.atleast_2d(valid))
-    return SimpleNamespace(**{name: value[0] for name, value in vars(result).items()})
+    result = noise_fit.compare(np.atleast_2d(measured), [np.atleast_2d(predicted)], np.atleast_2d(valid))
+    return SimpleNamespace(**{name: value[0, 0] for name, value in vars(result).items()})
 
 
 def rank(measured, predictions, valid):
     """Comparisons of one spectrum by name, best first, and the first is what noise_fit.best names."""
-    as_rows = [np.atleast_2d(measured), np.atleast_2d(valid)]
-    compared = {name: noise_fit.compare(as_rows[0], np.atleast_2d(p), as_rows[1]) for name, p in predictions.items()}
+    together = noise_fit.compare(
+        np.atleast_2d(measured), [np.atleast_2d(p) for p in predictions.values()], np.atleast_2d(valid)
+    )
+    parts = {name: list(value) for name, value in vars(together).items()}
+    compared = {
+        name: noise_fit.Comparison(**{part: values[place] for part, values in parts.items()})
+        for place, name in enumerate(predictions)
+    }
     ranking = sorted(compared, key=lambda name: compared[name].deviation[0])
     assert noise_fit.best(compared)[0] == ranking[0]
     return {name: compare(measured, predictions[name], valid) for name in ranking}
