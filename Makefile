@@ -6,14 +6,16 @@
 # make lint      check style, types, and the workflow
 # make bench     measure speed and memory
 # make docs      write the schema and the table of the configuration anew
-# make lock      resolve the dependencies anew into requirements.lock; to keep the versions that are there: UPGRADE=
+# make lock      resolve the dependencies anew into requirements.lock, then correct envs/bosscal.yaml; to keep the
+#                versions that are there and only add or remove packages: make lock UPGRADE=
 # make clean     remove what the targets above made, but no results
 PYTHON ?= python3
 CORES ?= all
 UPGRADE ?= --upgrade
 VENV = .venv
 READY = $(VENV)/.ready
-# Tools are modules of this interpreter, by a relative path: the folder may have any name, and may be moved.
+# Tools are modules of this interpreter, by a relative path. So the folder's name may hold blanks and quotes, which
+# break the scripts of .venv/bin (not a `$`, though: setuptools takes what follows it for a variable).
 PY = $(VENV)/bin/python
 PIP = -m pip install --quiet --disable-pip-version-check
 # What resolves the dependencies has an environment of its own: it is no part of the one that it locks.
