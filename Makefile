@@ -1,20 +1,33 @@
-# make         set everything up in .venv, run config.yaml, print where the report is
-# make env     set everything up in .venv only
-# make test    set everything up, run the tests
-# make lint    check the code's style
-# make bench   measure speed and memory
-# make lock    resolve the dependencies anew into requirements.lock
+# make           set everything up in .venv, run config.yaml, print where the report is
+# make env       set everything up in .venv only
+# make check     the quick tests: units, under two minutes
+# make test      those and the workflow's
+# make test-all  every test
+# make lint      check style, types, and the workflow
+# make bench     measure speed and memory
+# make docs      write the schema and the table of the configuration anew
+# make lock      resolve the dependencies anew into requirements.lock, then correct envs/bosscal.yaml; to keep the
+#                versions that are there and only add or remove packages: make lock UPGRADE=
+# make clean     remove what the targets above made, but no results
 PYTHON ?= python3
 CORES ?= all
+UPGRADE ?= --upgrade
 VENV = .venv
 READY = $(VENV)/.ready
+# Tools are modules of this interpreter, by a relative path. So the folder's name may hold blanks and quotes, which
+# break the scripts of .venv/bin (not a `$`, though: setuptools takes what follows it for a variable).
+PY = $(VENV)/bin/python
+PIP = -m pip install --quiet --disable-pip-version-check
+# What resolves the dependencies has an environment of its own: it is no part of the one that it locks.
+LOCK_VENV = .venv-lock
+UV = uv==0.13.9
 
-.PHONY: run env test lint bench lock
+.PHONY: run env check test test-all lint bench docs lock clean
 
 run: $(READY)
-	$(VENV)/bin/snakemake --cores $(CORES)
+	$(PY) -m snakemake --cores $(CORES)
 	@echo
-	@echo "Report: $(CURDIR)/results/report/index.html"
+	@echo "Report: $$(pwd)/results/report/index.html"
 
 env: $(READY)
 
@@ -24,22 +37,37 @@ $(READY): requirements.lock pyproject.toml
 		{ echo "bosscal needs Python 3.11 or newer; $(PYTHON) is $$($(PYTHON) --version). Try: make PYTHON=python3.12"; exit 1; }
 	@echo "Setting up $(VENV): a minute or two, once"
 	$(PYTHON) -m venv --clear $(VENV)
-	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements.lock
-	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	$(PY) $(PIP) --require-hashes --requirement requirements.lock
+	$(PY) $(PIP) --no-deps --no-build-isolation --editable .
 	@touch $@
 
+check: $(READY)
+	$(PY) -m pytest -m "not workflow and not slow"
+
 test: $(READY)
-	$(VENV)/bin/python -m pytest
+	$(PY) -m pytest -m "not slow"
+
+test-all: $(READY)
+	$(PY) -m pytest
 
 lint: $(READY)
-	$(VENV)/bin/ruff check
-	$(VENV)/bin/ruff format --check
-	$(VENV)/bin/snakefmt --check --line-length 120 Snakefile workflow
+	$(PY) -m ruff check
+	$(PY) -m ruff format --check
+	$(PY) -m snakefmt --check Snakefile workflow
+	$(PY) -m mypy
+	$(PY) tests/lint.py
 
 bench: $(READY)
-	$(VENV)/bin/python tests/bench.py
+	$(PY) tests/bench.py
+
+docs: $(READY)
+	$(PY) -m bosscal.run.configuration
 
 lock:
-	$(VENV)/bin/python -m pip install --quiet uv
-	$(VENV)/bin/python -m uv pip compile pyproject.toml --all-extras --universal --generate-hashes \
-		--python-version 3.11 --fork-strategy fewest --no-header --upgrade --quiet --output-file requirements.lock
+	$(PYTHON) -m venv --clear $(LOCK_VENV)
+	$(LOCK_VENV)/bin/python $(PIP) $(UV)
+	$(LOCK_VENV)/bin/python -m uv pip compile pyproject.toml --all-extras --universal --generate-hashes \
+		--python-version 3.11 --fork-strategy fewest --no-header $(UPGRADE) --quiet --output-file requirements.lock
+
+clean:
+	rm -rf $(VENV) $(LOCK_VENV) .mypy_cache .pytest_cache .ruff_cache src/bosscal.egg-info

@@ -1,99 +1,265 @@
-"""Speed and memory of the steps on one simulated camera exposure: `make bench`.
+"""Speed, memory and size of the steps on the simulated plate: `make bench`.
 
-Machines are noisy, so each step is also given as a ratio to a yardstick of the same run: evaluating the wavelength
-trace set of all fibers, one matrix product.
+Machines are noisy and differ, so what matters is given as a ratio within one run: to unpacking the input files with the
+fastest inflater, and to the notebook's own way of doing one fiber. Writes bench.json in the working directory, and the
+table of README.md between its markers when called with --readme.
 """
 
+from __future__ import annotations
+
+import json
+import os
+import re
+import resource
+import subprocess
 import sys
 import tempfile
 import time
-import tracemalloc
 from pathlib import Path
 
 import numpy as np
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
 sys.path.insert(0, str(Path(__file__).parent))
 
 import notebook
+from isal import igzip
 
 from bosscal import simulation
-from bosscal.budget import effects
-from bosscal.comparison import compare_fibers
-from bosscal.exposure import CameraExposure, select
-from bosscal.figures.panels import six_panels
-from bosscal.figures.style import save, style
-from bosscal.noise import optimal_variance
-from bosscal.pipeline import calibrate_exposure
-from bosscal.prediction import predict
-from bosscal.surveyfiles import read_frames
-from bosscal.tutorial import reconstruct
-from bosscal.variance import pixel_noise
+from bosscal.base.tables import write_table
+from bosscal.results.comparison import compare_fibers
+from bosscal.results.export import write_calib
+from bosscal.results.prediction import Prediction, predict
+from bosscal.survey.exposure import CameraExposure
+from bosscal.survey.frames import read_frames
 
-SEED, CAMERA, EXPNUM = 1, "r1", 158842
+REPOSITORY = Path(__file__).resolve().parents[1]
+SEED, CAMERA, EXPNUM, FIBER = 20130402, "r1", simulation.EXPOSURES[0], 1
 REPEAT = 3
+SCRIPTS = REPOSITORY / "workflow" / "scripts"
+# What Snakemake has a job import before the script's own first line.
+PREAMBLE = "from snakemake.logging import logger; from snakemake.iocontainers import Snakemake; "
+README = REPOSITORY / "README.md"
 
 
-def measure(function, repeat=REPEAT):
-    """Shortest time of several runs [s], peak memory that one allocates [MB], and what it returns."""
+def shortest(function, repeat=REPEAT):
+    """Shortest wall time of several runs [s]."""
     times = []
     for _ in range(repeat):
         start = time.perf_counter()
-        result = function()
+        function()
         times.append(time.perf_counter() - start)
-    tracemalloc.start()
-    function()
-    peak = tracemalloc.get_traced_memory()[1] / 1e6
-    tracemalloc.stop()
-    return min(times), peak, result
+    return min(times)
+
+
+def in_process(code, repeat=REPEAT):
+    """Shortest wall and CPU time [s] of a process that runs this code, and its peak memory [MB]."""
+    environment = os.environ | {"PYTHONPATH": str(REPOSITORY / "src")}
+    results = []
+    for _ in range(repeat):
+        start = time.perf_counter()
+        process = subprocess.Popen([sys.executable, "-c", code], env=environment)
+        _, status, usage = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+        if process.returncode:
+            sys.exit(f"a step failed: {code}")
+        unit = 1e6 if sys.platform == "darwin" else 1e3
+        results.append((time.perf_counter() - start, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / unit))
+    return tuple(map(min, zip(*results, strict=True)))
+
+
+def call(script, *arguments):
+    """Code that runs a step's script as the workflow does, but for Snakemake."""
+    words = ", ".join(map(repr, arguments))
+    return f"import runpy; runpy.run_path({str(SCRIPTS / script)!r})['main']({words})"
+
+
+def startup(script):
+    """Time from the start of a job's process to the script's own first line [s]."""
+    return in_process(f"{PREAMBLE}import runpy; runpy.run_path({str(SCRIPTS / script)!r})")[0]
+
+
+def simulate(root):
+    """All files of one camera exposure, and the full spec file of a fiber."""
+    for camera in simulation.camera_pair(FIBER):
+        simulation.write_flat(root, camera, SEED)
+        for expnum in simulation.EXPOSURES:
+            simulation.simulate_camera_exposure(root, camera, expnum, SEED)
+    simulation.write_fluxdistort(root, SEED)
+    simulation.write_spec(root, FIBER)
+    spframe, spcframe, spfluxcalib, spfluxcorr = simulation.camera_exposure_paths(CAMERA, EXPNUM)
+    names = [spframe, spcframe, simulation.flat_path(CAMERA), spfluxcalib, spfluxcorr, simulation.fluxdistort_path()]
+    return [root / name for name in names]
+
+
+def unpack(paths):
+    """The limit: every byte read and every compressed file unpacked."""
+    for path in paths:
+        content = path.read_bytes()
+        if path.suffix == ".gz":
+            igzip.decompress(content)
+
+
+class Chain:
+    """The steps of one camera exposure, each from files to a file as in the workflow."""
+
+    def __init__(self, paths, folder, threads):
+        self.paths, self.folder, self.threads = paths, folder, threads
+
+    def read(self):
+        return CameraExposure.read(self.folder / "exposure.npz"), Prediction.read(self.folder / "prediction.npz")
+
+    def extract(self):
+        names = [path.name for path in self.paths]
+        exposure = read_frames(self.paths, names, "sim", simulation.PLATE, simulation.MJD, self.threads)
+        exposure.write(self.folder / "exposure.npz")
+
+    def calibrate(self):
+        exposure = CameraExposure.read(self.folder / "exposure.npz")
+        predict(exposure, "optimal", 0, self.threads).write(self.folder / "prediction.npz")
+
+    def compare(self):
+        write_table(self.folder / "table.ecsv", compare_fibers(*self.read(), self.threads))
+
+    def calib(self):
+        write_calib(self.folder / "spCalib.fits", *self.read(), self.threads)
+
+    def times(self):
+        return {name: shortest(getattr(self, name)) for name in ("extract", "calibrate", "compare", "calib")}
+
+
+def growth(chain):
+    """Time of calibrate and compare against the number of fibers [s]."""
+    exposure, _ = chain.read()
+    result = {}
+    for nfiber in (100, 200, 500):
+        some = exposure.take(slice(0, nfiber))
+        result[nfiber] = shortest(lambda some=some: compare_fibers(some, predict(some, "optimal"), 1))
+    return result
+
+
+def default_run(folder):
+    """Wall time of the default configuration on two cores in an empty folder, set-up excluded [s], and its jobs."""
+    (folder / "config.yaml").write_bytes((REPOSITORY / "config.yaml").read_bytes())
+    command = [sys.executable, "-m", "snakemake", "--snakefile", REPOSITORY / "Snakefile", "--cores", "2"]
+    command += ["--workflow-profile", REPOSITORY / "profiles" / "default"]
+    start = time.perf_counter()
+    process = subprocess.run(list(map(str, command)), cwd=folder, capture_output=True, text=True, check=False)
+    if process.returncode:
+        sys.exit(process.stdout + process.stderr)
+    seconds = time.perf_counter() - start
+    return seconds, process.stderr.count("Finished jobid") + process.stdout.count("Finished jobid") - 1
+
+
+def measure(root):
+    """Every number of the table, by name."""
+    paths = simulate(root)
+    limit = shortest(lambda: unpack(paths))
+    chains = {threads: Chain(paths, root, threads) for threads in (1, 2)}
+    times = {threads: chain.times() for threads, chain in chains.items()}
+    total = {threads: sum(steps.values()) for threads, steps in times.items()}
+    plate = paths[0].parent
+    of_notebook = shortest(
+        lambda: notebook.plot_calib(plate, simulation.PLATE, simulation.MJD, CAMERA, EXPNUM, 158840, FIBER), 2
+    )
+    outputs = [root / name for name in ("exposure.npz", "prediction.npz", "spCalib.fits")]
+    target = {
+        "release": "sim", "plate": simulation.PLATE, "mjd": simulation.MJD, "fiber": FIBER, "band": "red",
+        "camera": CAMERA, "expidx": 0, "expnum": EXPNUM, "products": "frames",
+    }  # fmt: skip
+    figures = [str(root / f"figure{kind}.{form}") for kind in ("", "-budget", "-noise") for form in ("png", "pdf")]
+    files = [str(root / name) for name in ("exposure.npz", "prediction.npz")]
+    drawing = (
+        f"from bosscal.survey.targets import Target; import runpy; runpy.run_path({str(SCRIPTS / 'plot.py')!r})['main']"
+        f"({files[0]!r}, {files[1]!r}, Target(**{target!r}), {figures!r}, {str(root / 'budget.ecsv')!r})"
+    )
+    names = [path.name for path in paths]
+    steps = {
+        "extract_frame": call("extract_frame.py", list(map(str, paths)), [], names, "sim", 6641, 56383, files[0], 1),
+        "calibrate": call("calibrate.py", files[0], "optimal", 0, files[1], 1),
+        "compare": call("compare.py", *files, str(root / "table.ecsv"), 1),
+        "write_calib": call("write_calib.py", *files, str(root / "spCalib.fits"), 1),
+        "plot": drawing,
+    }
+    used = {name: in_process(code, 1) for name, code in steps.items()}
+    simulated = (
+        "from bosscal import simulation; "
+        f"simulation.simulate_camera_exposure({str(root / 'again')!r}, {CAMERA!r}, {EXPNUM}, {SEED})"
+    )
+    used["simulate_frames"] = in_process(simulated, 1)
+    spec, results = str(root / simulation.spec_path(FIBER)), root / "spec"
+    of_spec = in_process(
+        f"from pathlib import Path; import runpy; runpy.run_path({str(SCRIPTS / 'measure_spec.py')!r})['main']"
+        f"({spec!r}, 'spec', 'sim', 6641, 56383, {FIBER}, 'optimal', 0, Path({str(results)!r}), "
+        f"{str(results / 'table.ecsv')!r})"
+    )
+    nspec = 2 * len(simulation.EXPOSURES)
+    run = root / "run"
+    run.mkdir()
+    seconds, jobs = default_run(run)
+    return {
+        "limit": limit,
+        "steps": times,
+        "chain": total,
+        "chain_over_limit": {threads: value / limit for threads, value in total.items()},
+        "notebook_per_fiber": of_notebook,
+        "notebook_over_chain": {threads: of_notebook / (value / 500) for threads, value in total.items()},
+        "input_mb": sum(path.stat().st_size for path in paths) / 1e6,
+        "bytes_ratio": sum(path.stat().st_size for path in outputs) / sum(path.stat().st_size for path in paths),
+        "startup": {
+            script: startup(f"{script}.py")
+            for script in ("download", "extract_frame", "calibrate", "compare", "write_calib", "plot", "report")
+        },
+        "drawing_cpu": in_process(drawing)[1],
+        "peak_mb": {name: peak for name, (_, _, peak) in used.items()},
+        "spec_per_exposure": of_spec[0] / nspec,
+        "default_run": seconds,
+        "default_jobs": jobs,
+        "growth": growth(chains[1]),
+        "numpy": np.__version__,
+        "cores": os.cpu_count(),
+    }
+
+
+def table(found):
+    """The table of README.md."""
+    one, two = found["chain_over_limit"][1], found["chain_over_limit"][2]
+    slow = max(found["startup"], key=found["startup"].get)
+    large = max(found["peak_mb"], key=found["peak_mb"].get)
+    fibers = ", ".join(f"{seconds:.2f} s for {nfiber}" for nfiber, seconds in found["growth"].items())
+    rows = [
+        ("unpacking a camera exposure's files, the limit", f"{found['limit']:.2f} s for {found['input_mb']:.0f} MB"),
+        ("extract, calibrate, compare and spCalib of it, over the limit", f"{one:.1f}; on two cores {two:.1f}"),
+        (
+            "the notebook's way, over ours, per fiber",
+            f"{found['notebook_over_chain'][1]:.0f}; on two cores {found['notebook_over_chain'][2]:.0f}",
+        ),
+        ("bytes of npz and spCalib over those of the input", f"{found['bytes_ratio']:.2f}"),
+        (
+            "start-up of a job",
+            f"calibrate {found['startup']['calibrate']:.2f} s, at most {found['startup'][slow]:.2f} s",
+        ),
+        ("three figures of a target, PNG and PDF", f"{found['drawing_cpu']:.1f} s of CPU"),
+        ("a camera exposure of a full spec file", f"{found['spec_per_exposure']:.2f} s"),
+        ("default run on two cores, after set-up", f"{found['default_run']:.0f} s, {found['default_jobs']} jobs"),
+        ("peak memory of a step", f"{found['peak_mb'][large]:.0f} MB ({large})"),
+        ("calibrate and compare against fibers", fibers),
+    ]
+    return "\n".join(["| what | measured |", "|---|---|", *(f"| {what} | {value} |" for what, value in rows)])
 
 
 def main():
     with tempfile.TemporaryDirectory() as folder:
-        root = Path(folder)
-        rows = []
-
-        def step(name, function, repeat=REPEAT):
-            seconds, peak, result = measure(function, repeat)
-            rows.append((name, seconds, peak))
-            return result
-
-        step("simulate a camera exposure", lambda: simulation.simulate_camera_exposure(root, CAMERA, EXPNUM, SEED), 1)
-        simulation.write_flat(root, CAMERA, SEED)
-        simulation.write_fluxdistort(root, SEED)
-        frame, cframe, calib, corr = (root / path for path in simulation.camera_exposure_paths(CAMERA, EXPNUM))
-        paths = [frame, cframe, root / simulation.flat_path(CAMERA), calib, corr, root / simulation.fluxdistort_path()]
-        names = [path.name for path in paths]
-        exposure = step("extract_frame: read the files", lambda: read_frames(paths, names, 6641, 56383), 1)
-        step("extract_frame: write the npz", lambda: exposure.write(root / "exposure.npz"))
-        stored = CameraExposure.read(root / "exposure.npz")
-        wave = exposure.trace_set("wave")
-        step("yardstick: wavelengths of all fibers", lambda: wave(exposure.row))
-        step("tutorial arithmetic, 500 fibers", lambda: reconstruct(exposure))
-        step("exact model, 500 fibers", lambda: calibrate_exposure(exposure))
-        electrons, (readnoise, sigma) = reconstruct(exposure)["electrons"], pixel_noise(exposure)
-        step("optimal extraction variance, 500 fibers", lambda: optimal_variance(electrons, readnoise, sigma))
-        arrays = step("calibrate: all of it", lambda: predict(exposure, 0, "optimal"))
-        step("compare: all laws, fits, 500 fibers", lambda: compare_fibers(exposure, arrays, "optimal"), 1)
-        one, rows_of_one = select(1, stored, arrays)
-        step("error budget of one fiber", lambda: effects(one, rows_of_one["compared"]))
-
-        def draw():
-            with style():
-                save(six_panels(one, rows_of_one, "bench"), root / "figure.png", root / "figure.pdf")
-
-        step("six panels, PNG and PDF", draw)
-        folder = paths[0].parent
-        step(
-            "for comparison: the notebook's way, 1 fiber",
-            lambda: notebook.plot_calib(folder, 6641, 56383, CAMERA, EXPNUM, 158840, 1),
-            1,
-        )
-
-    yardstick = next(seconds for name, seconds, _ in rows if name.startswith("yardstick"))
-    print(f"numpy {np.__version__}, camera {CAMERA}, 500 x 4128 pixels\n")
-    print(f"{'step':45} {'seconds':>9} {'/ yardstick':>12} {'peak MB':>9}")
-    for name, seconds, peak in rows:
-        print(f"{name:45} {seconds:9.3f} {seconds / yardstick:12.1f} {peak:9.0f}")
+        found = measure(Path(folder))
+    Path("bench.json").write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+    print(table(found))
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    print(f"\nsteps on one core [s]: {found['steps'][1]}\n(all numbers: bench.json; this process took {peak} kB)")
+    if "--readme" in sys.argv:
+        text = README.read_text(encoding="utf-8")
+        begin, end = "<!-- bench: made by make bench -->\n", "<!-- end -->"
+        block = re.compile(re.escape(begin) + ".*?" + re.escape(end), re.DOTALL)
+        README.write_text(block.sub(lambda match: f"{begin}\n{table(found)}\n\n{end}", text, count=1), encoding="utf-8")
 
 
 if __name__ == "__main__":

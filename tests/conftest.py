@@ -164,3 +164,7 @@ def serving(folder):
         server.shutdown()
         thread.join()
         server.server_close()
+
+
+# Fixtures of the unit tests.
+from simulated import dark_fiber, red_exposure, red_prediction, red_table, simulated_root  # noqa: E402, F401

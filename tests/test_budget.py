@@ -1,20 +1,25 @@
 """The error budget of the tutorial's approximations: analytic truths, then a real red trace set, then the whole."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from astropy.io import fits
 from astropy.table import Table
 from matplotlib.text import Text
 
-from bosscal import budget, pipeline
-from bosscal.comparison import compare_fibers
-from bosscal.exposure import CameraExposure, Header, trace_set_arrays
-from bosscal.figures.budget import budget_panels
+from bosscal.base.tables import write_table
+from bosscal.calibration import budget, pipeline
+from bosscal.calibration.measurement import measure
+from bosscal.calibration.tutorial import reconstruct
+from bosscal.figures.budget import draw
 from bosscal.figures.style import style
-from bosscal.prediction import predict
-from bosscal.tables import write_table
-from bosscal.tracesets import Jump, TraceSet
-from bosscal.tutorial import reconstruct
+from bosscal.results.comparison import compare_fibers
+from bosscal.results.prediction import predict
+from bosscal.results.spectrum import Spectrum
+from bosscal.survey.exposure import FrameExposure, Header, SpecExposure, trace_set_arrays
+from bosscal.survey.targets import Target
+from bosscal.survey.tracesets import Jump, TraceSet
 
 GRID = (3.55, 1.0, 1e-4)
 NCOADD = 5000
@@ -32,7 +37,7 @@ def make_exposure(wave, nrow, camera="b1", **changes):
     nfiber = len(wave.coeff)
     rows = {
         "eflux": 100.0, "esky": 50.0, "eivar": 0.1, "superflat": 1.0, "fiberflat": 1.0, "spcalib": 5.0,
-        "corr": 1.5, "corr_add": 0.0, "x": 1000.0, "flux": 0.0, "sky": 0.0, "ivar": 0.0, "mask": 0, "emask": 0,
+        "corr": 1.5, "quadrant": 0, "flux": 0.0, "sky": 0.0, "ivar": 0.0, "mask": 0, "emask": 0,
     } | changes  # fmt: skip
     coadd = {"distort": rows.pop("distort", 1.1)}
     fibers = {name: 0 for name in ("ra", "dec", "xfocal", "yfocal", "fibermask")} | {"objtype": "QSO"}
@@ -43,12 +48,17 @@ def make_exposure(wave, nrow, camera="b1", **changes):
     arrays["means"] = np.array([arrays[name].mean() for name in ("spcalib", "corr", "distort")])
     arrays |= trace_set_arrays("wave", wave) | trace_set_arrays("width", TraceSet(np.full((nfiber, 1), 1.1), 0, nrow))
     header = Header(
-        plate=6641, mjd=56383, camera=camera, expnum=158842, products="frames", simulated=True,
+        release="sim", plate=6641, mjd=56383, camera=camera, expnum=158842, products="frames", simulated=True,
         readnoise=(2.0, 2.0, 2.0, 2.0), exptime=900.0, xsigma=1.1, skychi2=1.2, vers2d="v5_7_0", inputs=(),
     )  # fmt: skip
-    calibrated = pipeline.calibrate_exposure(CameraExposure.checked(header, arrays))
+    calibrated = pipeline.calibrate_exposure(FrameExposure.checked(header, arrays))
     arrays |= {name: getattr(calibrated, name) for name in ("flux", "sky", "ivar")}
-    return CameraExposure.checked(header, arrays)
+    return FrameExposure.checked(header, arrays)
+
+
+def compared_pixels(exposure):
+    """The pixels that the comparison takes."""
+    return measure(exposure, pipeline.calibrate_exposure(exposure).calib).compared
 
 
 def all_effects(exposure):
@@ -78,13 +88,6 @@ def busy(red_wave):
     )  # fmt: skip
 
 
-def test_reldiff_is_half_of_the_usual():
-    """Protects the tutorial's definition, what makes factors and inverses comparable, and 0/0 = 0."""
-    first, second = np.array([1.0, 3.0, 0.0]), np.array([1.02, -1.0, 0.0])
-    np.testing.assert_allclose(budget.reldiff(first, second), [0.02 / 2.02, 2, 0])
-    np.testing.assert_allclose(budget.reldiff(1 / first[:2], 1 / second[:2]), [0.02 / 2.02, 2])
-
-
 def test_constant_distortion_needs_no_grid():
     """Protects grid offset and interpolation against costs that are not theirs: of a constant D there are none."""
     effects = all_effects(make_exposure(linear_wave(300), 300))
@@ -98,7 +101,7 @@ def test_grid_offset_is_one_grid_point():
     exposure = make_exposure(linear_wave(300), 300, distort=distort)
     np.testing.assert_allclose(all_effects(exposure)["grid_offset"], np.tanh(0.001), rtol=3e-4)  # D is float32
     notebook, _ = budget.APPROXIMATIONS["grid_offset"].pair(budget.Model(exposure))
-    np.testing.assert_allclose(1 / notebook, reconstruct(exposure)["distort"], rtol=5e-6)
+    np.testing.assert_allclose(1 / notebook, reconstruct(exposure).distort, rtol=5e-6)
 
 
 def test_interpolation_by_hand():
@@ -120,9 +123,10 @@ def test_interpolation_by_hand():
 
 def test_no_additive_term_costs_nothing():
     """Protects exact zeros where B is 0, which is what most real frames have."""
-    effects = all_effects(make_exposure(linear_wave(300), 300))
-    assert effects["additive"].max() == 0
-    assert effects["additive_variance"].max() == 0
+    for changes in ({}, {"corr_add": 0.0}):  # absent, and stored as zeros
+        effects = all_effects(make_exposure(linear_wave(300), 300, **changes))
+        assert effects["additive"].max() == 0
+        assert effects["additive_variance"].max() == 0
 
 
 def test_additive_term_by_hand():
@@ -217,7 +221,7 @@ def test_the_parts_explain_the_whole(busy, quantity):
 
     Logarithms of ratios add up, and arctanh(reldiff) is half of their size.
     """
-    effects = budget.effects(busy, reconstruct(busy)["compared"])
+    effects = budget.effects(busy, compared_pixels(busy))
     names = [name for name, known in budget.APPROXIMATIONS.items() if known.quantity == quantity and name != quantity]
     compared = np.isfinite(effects[quantity])
     parts = np.sort([np.arctanh(effects[name][compared]) for name in names], axis=0)
@@ -231,18 +235,16 @@ def test_the_parts_explain_the_whole(busy, quantity):
 
 def test_the_whole_is_what_the_comparison_reports(busy):
     """Protects agreement with the summary's largest reldiff, which is taken from the stored flux."""
-    reconstruction = predict(busy, 0, "optimal")
-    largest = np.nanmax(budget.effects(busy, reconstruction["compared"])["calibration"], axis=1)
-    np.testing.assert_allclose(
-        largest, compare_fibers(busy, reconstruction, "optimal")["tutorial_max_reldiff"], rtol=1e-5
-    )
+    largest = np.nanmax(budget.effects(busy, compared_pixels(busy))["calibration"], axis=1)
+    table = compare_fibers(busy, predict(busy, "optimal"))
+    np.testing.assert_allclose(largest, table["tutorial_max_reldiff"], rtol=1e-5)
 
 
 def test_masked_pixels_are_the_callers_choice(busy):
     """Protects that the selection alone decides: mask bits of selected pixels change nothing."""
     arrays = dict(busy.arrays)
     arrays["mask"], arrays["emask"] = arrays["mask"] + 1, arrays["emask"] + 1
-    masked = all_effects(CameraExposure.checked(busy.header, arrays))
+    masked = all_effects(FrameExposure.checked(busy.header, arrays))
     for name, effect in all_effects(busy).items():
         np.testing.assert_array_equal(masked[name], effect)
 
@@ -251,7 +253,7 @@ def test_spec_files_have_no_budget(busy):
     """Protects against a budget of an exposure without calibration components."""
     header = Header.from_dict(busy.header.to_dict() | {"products": "spec"})
     with pytest.raises(ValueError, match="calibration components"):
-        budget.effects(CameraExposure(header, {}), np.ones((1, 1), dtype=bool))
+        budget.effects(SpecExposure(header, {}), np.ones((1, 1), dtype=bool))
 
 
 def test_table_finds_the_largest(busy):
@@ -300,8 +302,13 @@ def test_every_column_says_what_it_is(busy, tmp_path):
 
 def drawn(exposure, compared):
     """The figure of fiber 1, laid out."""
+    fiber = exposure.take(slice(0, 1))
+    prediction = predict(fiber, "optimal")
+    measurement = replace(measure(fiber, prediction.calib), compared=compared[:1])
+    band = exposure.header.band
+    target = Target("sim", 6641, 56383, 1, band, exposure.header.camera, 0, exposure.header.expnum, "frames")
     with style():
-        figure = budget_panels(exposure, budget.effects(exposure, compared), 1, "title")
+        figure = draw(Spectrum(target, fiber, prediction, measurement))
         figure.draw_without_rendering()
     return figure
 

@@ -13,11 +13,11 @@ import yaml
 from conftest import REPOSITORY
 
 from bosscal.base.errors import UserError
-from bosscal.mirror import mask_bits
-from bosscal.noise import LAWS
+from bosscal.noise.laws import LAWS
 from bosscal.run import configuration
 from bosscal.run.configuration import Configuration, Data, TargetEntry, read_configuration
 from bosscal.run.releases import read_releases
+from bosscal.survey.paths import mask_bits
 
 RELEASES = read_releases(REPOSITORY / "workflow/releases.yaml", LAWS)
 DEFAULT = yaml.safe_load((REPOSITORY / "config.yaml").read_text())
@@ -238,7 +238,7 @@ def test_every_key_is_described(model, name, field):
     assert "|" not in field.description, "would end a cell of the table"
 
 
-def test_documents_are_current(tmp_path):
+def test_documents_are_current(tmp_path, monkeypatch, capsys):
     """Protects the schema and README.md's table from saying other than the code: both are as `make docs` makes them."""
     for name in (configuration.SCHEMA, configuration.README, configuration.RELEASES):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
@@ -249,6 +249,11 @@ def test_documents_are_current(tmp_path):
     (tmp_path / configuration.SCHEMA).unlink()
     assert configuration.write_documents(tmp_path, LAWS) == [configuration.SCHEMA, "README.md"]
     assert (tmp_path / "README.md").read_text(encoding="utf-8") == readme
+    monkeypatch.chdir(tmp_path)
+    configuration.main()
+    (tmp_path / configuration.SCHEMA).unlink()
+    configuration.main()
+    assert capsys.readouterr().out == f"up to date\nwritten: {configuration.SCHEMA}\n"
 
 
 def test_table_lists_every_key_and_release():

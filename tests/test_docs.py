@@ -2,6 +2,8 @@
 
 import importlib
 import re
+from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -11,21 +13,25 @@ from astropy.io import fits
 from conftest import REPOSITORY
 from PIL import Image
 
-from bosscal import budget, noise, simulation, surveyfiles
-from bosscal.comparison import compare_fibers
-from bosscal.config import check_config
-from bosscal.exposure import select
-from bosscal.mirror import mask_bits
-from bosscal.noise_bundle import bundle_variance
-from bosscal.pipeline import inverse
-from bosscal.prediction import predict
-from bosscal.tutorial import reconstruct
-from bosscal.variance import LABELS, SKY_SUFFIX, extraction_variance, pixel_noise
+from bosscal import simulation
+from bosscal.calibration import budget
+from bosscal.calibration.measurement import measure
+from bosscal.noise.laws import LAWS, PREDICTIONS, label_of
+from bosscal.noise.profile import effective_width
+from bosscal.noise.sky import sky_term
+from bosscal.results.comparison import compare_fibers
+from bosscal.results.prediction import predict
+from bosscal.run.configuration import read_configuration
+from bosscal.run.releases import read_releases, spec_paths
+from bosscal.survey.frames import read_frames
+from bosscal.survey.paths import mask_bits
+from bosscal.survey.spectra import read_all_exposures
+from bosscal.survey.targets import parse_fibers, spectrograph
 
 DOCS = sorted((REPOSITORY / "docs").glob("*.md"))
-PAGES = [REPOSITORY / "README.md", *DOCS]
+PAGES = [*(REPOSITORY / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md")), *DOCS]
 CONFIGS = sorted((REPOSITORY / "docs/configs").glob("*.yaml"))
-RELEASES = yaml.safe_load((REPOSITORY / "workflow/releases.yaml").read_text())
+RELEASES = read_releases(REPOSITORY / "workflow/releases.yaml", LAWS)
 SEED = 20130402  # of the workflow's simulated plate
 
 
@@ -151,10 +157,60 @@ def test_figures_say_what_makes_them(page):
     assert len(images) == content.count("![") > 0
     for name, origin in images:
         config = re.search(r"snakemake .*--configfile (docs/configs/\S+\.yaml);", origin)[1]
-        assert f"results/figures/{name} " in origin
+        (release,) = read_config(REPOSITORY / config).releases
+        assert f"results/figures/{release}/{name} " in origin
         plate, _, fiber = map(int, name.split("-")[:3])
-        targets = yaml.safe_load((REPOSITORY / config).read_text())["targets"]
-        assert any(target["plate"] == plate and fiber in target["fibers"] for target in targets)
+        assert any((plate, fiber) == (shown, number) for shown, _, number in spectra(read_config(REPOSITORY / config)))
+
+
+@pytest.mark.parametrize("page", PAGES, ids=by_name)
+def test_pages_name_nothing_of_one_machine(page):
+    """Protects readers elsewhere: no absolute paths, no lines that are too long but in tables, math and images."""
+    content = page.read_text(encoding="utf-8")
+    assert not re.search(r"(?<![\w.:/…])/(home|tmp|work|Users|root)/", content)
+    for line in content.splitlines():
+        assert len(line) <= 120 or line.startswith(("|", "$$", "![", "<!--")), line
+
+
+def test_rooms_are_listed_and_imports_go_one_way():
+    """Protects README.md and CONTRIBUTING.md: all rooms are listed, and the rule on imports that both quote holds."""
+    package = REPOSITORY / "src/bosscal"
+    rooms = {path.parent.name for path in package.glob("*/__init__.py")}
+    pages = [(REPOSITORY / name).read_text(encoding="utf-8") for name in ("README.md", "CONTRIBUTING.md")]
+    assert set(re.findall(r"`…/(\w+)/`", pages[0])) == rooms
+    assert set(table_of(REPOSITORY / "CONTRIBUTING.md", "room")[0]) == {f"`{room}`" for room in rooms}
+    rule = r"base\s←\ssurvey\s←\scalibration\s←\snoise\s←\sresults\s←\sfigures,\sreport;\srun\sand\ssimulation\sstand"
+    assert all(re.search(rule, page) for page in pages)
+    order = ("base", "survey", "calibration", "noise", "results")
+    allowed = {room: {*order[:place], room} for place, room in enumerate(order)}
+    allowed |= {room: {*order, room} for room in ("figures", "report", "run", "simulation")}
+    for path in package.rglob("*.py"):
+        if path.parent != package:
+            room = path.relative_to(package).parts[0]
+            imported = re.findall(r"^\s*(?:from|import) bosscal\.(\w+)", path.read_text(encoding="utf-8"), re.MULTILINE)
+            assert set(imported) <= allowed[room], path
+
+
+def test_every_script_is_a_step():
+    """Protects "one thin script per step" in README.md: no script is left over, none is missing."""
+    rules = "".join(path.read_text(encoding="utf-8") for path in (REPOSITORY / "workflow/rules").glob("*.smk"))
+    scripts = {path.name for path in (REPOSITORY / "workflow/scripts").glob("*.py")}
+    assert set(re.findall(r'"\.\./scripts/(\w+\.py)"', rules)) == scripts
+
+
+def test_readme_names_the_files_of_a_run():
+    """Protects the table of README.md: what it calls a file is an output of some rule."""
+    content = (REPOSITORY / "README.md").read_text(encoding="utf-8")
+    section = content.partition("## What you get\n")[2].partition("\n## ")[0]
+    named = re.findall(r"`(results/(?!logs|report)[^`…]+?)`", section)
+    rules = "".join(path.read_text(encoding="utf-8") for path in (REPOSITORY / "workflow/rules").glob("*.smk"))
+    outputs = set(re.findall(r'"(?:\{COMPARE\}|results/)[^"]+', rules))
+    outputs = {output.strip('"').replace("{COMPARE}", "results/compare") for output in outputs}
+    assert len(named) >= 8
+    for name in named:
+        pattern = name.replace("PPPP-MMMMM", "{plate_mjd}").replace("RELEASE", "{release}").replace("FFFF", "{fiber}")
+        pattern = pattern.replace("CC-EEEEEEEE", "{exposure}").partition(".png")[0].removesuffix("-residuals")
+        assert any(output.startswith(pattern) for output in outputs) or re.search(r"/sim/|NAME", name), name
 
 
 @pytest.mark.parametrize("image", sorted((REPOSITORY / "docs/images").iterdir()), ids=by_name)
@@ -170,31 +226,39 @@ def test_images_are_small_and_used(image):
 
 
 def read_config(path):
-    schema = yaml.safe_load((REPOSITORY / "workflow/schemas/config.schema.yaml").read_text())
-    return check_config(yaml.safe_load(path.read_text()), schema, RELEASES, mask_bits())
+    return read_configuration(yaml.safe_load(path.read_text()), RELEASES, mask_bits())
 
 
 def spectra(config):
     """(plate, mjd, fiber) of every fiber of a configuration."""
-    return [(target["plate"], target["mjd"], fiber) for target in config["targets"] for fiber in target["fibers"]]
+    return [(target.plate, target.mjd, fiber) for target in config.targets for fiber in parse_fibers(target.fibers)]
 
 
 @pytest.mark.parametrize("path", CONFIGS, ids=by_name)
 def test_configurations_are_valid(path):
     """Protects the documentation's configurations, and that they work for readers without our files."""
     config = read_config(path)
-    assert config["data"]["url"] is None
+    assert config.data.url is None
     assert f"--configfile docs/configs/{path.name}" in path.read_text()
     assert any(f"docs/configs/{path.name}" in page.read_text(encoding="utf-8") for page in DOCS)
+
+
+def test_configurations_of_the_readme_are_valid():
+    """Protects those who copy from README.md: every list of targets in it is one that a run accepts."""
+    blocks = re.findall(r"```yaml\n(.*?)```", (REPOSITORY / "README.md").read_text(encoding="utf-8"), re.DOTALL)
+    with_targets = [block for block in blocks if "targets:" in block]
+    assert len(with_targets) >= 2
+    for block in with_targets:
+        assert read_configuration(yaml.safe_load(block), RELEASES, mask_bits()).releases
 
 
 @pytest.mark.parametrize(("release", "which"), [("dr12", 0), ("dr14", 1)])
 def test_noise_tables_list_what_is_configured(release, which):
     """Protects the tables' completeness: a row for each band of each configured fiber, in that order."""
     config = read_config(REPOSITORY / f"docs/configs/noise-{release}.yaml")
-    assert all(target["bands"] == ["blue", "red"] and target["exposures"] == [0] for target in config["targets"])
+    assert all((target.bands, target.exposures) == (("blue", "red"), (0,)) for target in config.targets)
     expected = [
-        f"{plate}-{mjd}-{fiber:04d} {color}{1 if fiber <= 500 else 2}"
+        f"{plate}-{mjd}-{fiber:04d} {color}{spectrograph(fiber)}"
         for plate, mjd, fiber in spectra(config)
         for color in "br"
     ]
@@ -204,42 +268,55 @@ def test_noise_tables_list_what_is_configured(release, which):
 # ------------------------------------------------------------------------------------------------ quoted numbers
 
 
-def spec_path(real_data, release, plate, mjd, fiber):
-    known = RELEASES[release]
-    return (
-        real_data
-        / f"{known['sas_path'][1:]}/spectro/redux/{known['run2d']}/spectra/{plate}/spec-{plate}-{mjd}-{fiber:04d}.fits"
-    )
+@pytest.fixture(scope="session")
+def exposures(real_data):
+    """Function: all exposures of one camera in a real full spec file, in the order of time."""
+
+    @cache
+    def of_file(release, plate, mjd, fiber):
+        (name,) = spec_paths(RELEASES[release], plate, mjd, fiber)
+        by_camera = {}
+        for exposure in read_all_exposures(real_data / name[1:], name, release, plate, mjd, fiber):
+            by_camera.setdefault(exposure.header.camera, []).append(exposure)
+        return {
+            camera: sorted(found, key=lambda exposure: exposure.header.expnum) for camera, found in by_camera.items()
+        }
+
+    return lambda *spectrum, camera: of_file(*spectrum)[camera]
 
 
-def exposures(real_data, release, plate, mjd, fiber, camera):
-    """All exposures of one camera in a full spec file, in the order of time."""
-    path = spec_path(real_data, release, plate, mjd, fiber)
-    for expnum in sorted(surveyfiles.read_exposures(path)[camera]):
-        yield surveyfiles.read_spec(path, path.name, plate, mjd, fiber, camera, expnum)
+@pytest.fixture(scope="session")
+def measurements(exposures):
+    """Function: the same as measurements, each with what is predicted of the exposure."""
+
+    def get(release, *spectrum, camera):
+        for exposure in exposures(release, *spectrum, camera=camera):
+            prediction = predict(exposure, RELEASES[release].noise_law)
+            yield measure(exposure, prediction.calib), prediction
+
+    return get
 
 
-def read(real_data, release, *which):
-    """The same, with what is predicted for each."""
-    for exposure in exposures(real_data, release, *which):
-        yield exposure, predict(exposure, 0, RELEASES[release]["noise_law"])
+def listed(release):
+    """(plate, mjd, fiber, camera) of every row of a release's noise table."""
+    for plate, mjd, fiber in spectra(read_config(REPOSITORY / f"docs/configs/noise-{release}.yaml")):
+        for color in "br":
+            yield plate, mjd, fiber, f"{color}{spectrograph(fiber)}"
 
 
-@pytest.fixture(scope="module")
-def measured(real_data):
+@pytest.fixture(scope="session")
+def measured(exposures):
     """The rows of the summary for every spectrum of the noise tables, by release and by the tables' names."""
     rows = {}
     for release in ("dr12", "dr14"):
-        for plate, mjd, fiber in spectra(read_config(REPOSITORY / f"docs/configs/noise-{release}.yaml")):
-            for camera in surveyfiles.read_exposures(spec_path(real_data, release, plate, mjd, fiber)):
-                exposure, predicted = next(read(real_data, release, plate, mjd, fiber, camera))
-                table = compare_fibers(exposure, predicted, RELEASES[release]["noise_law"])
-                rows[release, f"{plate}-{mjd}-{fiber:04d} {camera}"] = table[0]
+        for plate, mjd, fiber, camera in listed(release):
+            exposure = exposures(release, plate, mjd, fiber, camera=camera)[0]
+            table = compare_fibers(exposure, predict(exposure, RELEASES[release].noise_law))
+            rows[release, f"{plate}-{mjd}-{fiber:04d} {camera}"] = table[0]
     return rows
 
 
-PREDICTION = {label: law for law, label in LABELS.items()}
-PREDICTION |= {f"{label} + sky": f"{law}{SKY_SUFFIX}" for label, law in PREDICTION.items()}
+PREDICTION = {label_of(prediction): prediction for prediction in PREDICTIONS}
 
 
 @pytest.mark.parametrize(("release", "which"), [("dr12", 0), ("dr14", 1)])
@@ -261,6 +338,37 @@ def test_noise_tables_are_what_the_code_gives(measured, release, which):
             assert int(row["place"]) == (found["fiber"] - 1) % 20 + 1
 
 
+def test_fits_and_ratios_in_the_text(measured):
+    """Protects the numbers that docs/noise.md takes from the fit, and the one definition of the tutorial's ratio."""
+    bright, later = measured["dr12", "4961-55719-0378 b1"], measured["dr14", "6118-56189-0674 b2"]
+    assert bright["fit_a"] == pytest.approx(1.041, abs=6e-4)
+    assert bright["fit_c"] == pytest.approx(16.6, abs=0.06)
+    assert later["fit_a"] == pytest.approx(1.177, abs=6e-4)
+    for name in ("6118-56189-0674 b2", "6118-56189-0948 b2"):
+        assert measured["dr14", name]["fit_b"] == pytest.approx(0.03, abs=5e-5)
+        assert measured["dr14", name]["fit_b_error"] < 1e-4
+    assert bright["evar_ratio_median"] == pytest.approx(1.03, abs=6e-3)
+    assert all(row["evar_ratio_median"] == row["ratio_tutorial"] for row in measured.values())
+
+
+def test_floor_that_is_taken_out(measurements):
+    """Protects what docs/noise.md says the tutorial's ratio would be with the error floor left in."""
+    found, _ = next(measurements("dr12", 4961, 55719, 378, camera="b1"))
+    ratio = (found.variance + found.floor) / LAWS["tutorial"].variance(found)
+    assert np.median(ratio[found.valid]) == pytest.approx(1.59, abs=6e-3)
+
+
+def test_lowest_ratios(measurements):
+    """Protects the comparison of 5201-0178 with the other blue DR12 spectra: without sky term the lowest 5 % end so."""
+    ends = {}
+    for *spectrum, camera in listed("dr12"):
+        if camera[0] == "b":
+            found, _ = next(measurements("dr12", *spectrum, camera=camera))
+            ends[spectrum[0]] = np.quantile((found.variance / LAWS["optimal"].variance(found))[found.valid], 0.05)
+    assert ends.pop(5201) == pytest.approx(0.98, abs=6e-3)
+    assert [min(ends.values()), max(ends.values())] == pytest.approx([0.99, 1.01], abs=6e-3)
+
+
 def test_order_of_quadrants_cannot_be_told(measured):
     """Protects what docs/noise.md says of the two orders: at most 0.019 apart, 31 times nearer to 1 against 21."""
     image = np.array([row["noise_ratio_median"] for row in measured.values()])
@@ -275,41 +383,34 @@ def test_effective_widths_of_the_table():
     (table,) = table_of(REPOSITORY / "docs/noise.md", "N [electron]")
     for electrons, row in table.items():
         for heading, cell in list(row.items())[1:]:
-            width = noise.effective_width(float(electrons) / 4, numbers(heading)[0])
+            width = effective_width(float(electrons) / 4, numbers(heading)[0])
             assert float(cell) == pytest.approx(width, abs=6e-3)
 
 
-def test_scale_of_the_tutorial(real_data, measured):
+def test_scale_of_the_tutorial(measurements):
     """Protects the answer to the notebook's question: W and the scale it stands for, in blue DR12 spectra."""
     widths, alone, needed = [], [], []
-    for release, name in measured:
-        if release == "dr12" and name.endswith(("b1", "b2")):
-            plate, mjd, fiber = map(int, name.split()[0].split("-"))
-            exposure, arrays = next(read(real_data, release, plate, mjd, fiber, name[-2:]))
-            readnoise, sigma = pixel_noise(exposure)
-            electrons = np.maximum(arrays["electrons"], 0)
-            variance = extraction_variance(exposure, arrays)
-            valid = arrays["compared"] & (variance > 0)
-            width = noise.effective_width(electrons / readnoise**2, sigma)[valid]
+    for *spectrum, camera in listed("dr12"):
+        if camera[0] == "b":
+            found, _ = next(measurements("dr12", *spectrum, camera=camera))
+            electrons = np.maximum(found.electrons, 0)
+            width = effective_width(electrons / found.readnoise**2, found.sigma)[found.valid]
+            excess = (found.variance - electrons) / (found.readnoise * found.sigma) ** 2
             widths.append(np.median(width))
-            alone.append(np.sqrt(np.median(width)) / sigma)
-            needed.append(np.sqrt(np.median(((variance - electrons) / (readnoise * sigma) ** 2)[valid])))
+            alone.append(np.sqrt(np.median(width)) / found.sigma.item())
+            needed.append(np.sqrt(np.median(excess[found.valid])))
     for values, low, middle, high in ((widths, 4.6, 5.6, 6.3), (alone, 2.04, 2.28, 2.48), (needed, 2.6, 2.8, 3.1)):
         assert [min(values), np.median(values), max(values)] == pytest.approx([low, middle, high], abs=0.05)
 
 
-def test_implied_chi2_of_5201(real_data):
+def test_implied_chi2_of_5201(measurements):
     """Protects the explanation of the one DR12 spectrum that does not fit: its SKYCHI2 is not its variance's."""
     implied, header = [], []
-    for exposure, arrays in read(real_data, "dr12", 5201, 55832, 178, "b1"):
-        readnoise, sigma = pixel_noise(exposure)
-        variance = extraction_variance(exposure, arrays)
-        valid = arrays["compared"] & (variance > 0)
-        law = noise.optimal_variance(arrays["electrons"], readnoise, sigma)
-        sky = noise.optimal_variance(exposure.sky * inverse(exposure.calib), readnoise, sigma)
-        implied.append(np.mean((1 + (variance - law) / sky)[valid]))
-        header.append(exposure.header.skychi2)
-        assert np.quantile((variance / law)[valid], 0.05) == pytest.approx(0.975, abs=0.006)
+    for found, _ in measurements("dr12", 5201, 55832, 178, camera="b1"):
+        law, sky = LAWS["optimal"].variance(found), LAWS["optimal"].sky_variance(found)
+        implied.append(np.mean((1 + (found.variance - law) / sky)[found.valid]))
+        header.append(found.header.skychi2)
+        assert np.quantile((found.variance / law)[found.valid], 0.05) == pytest.approx(0.975, abs=0.006)
     assert implied == pytest.approx([1.19, 1.18, 1.17, 1.18], abs=0.01)
     assert header == pytest.approx([1.55, 1.46, 1.39, 1.37], abs=0.005)
 
@@ -318,30 +419,36 @@ def test_implied_chi2_of_5201(real_data):
     ("plate", "mjd", "fiber", "sky_range", "least_object"),
     [(5201, 55832, 178, (0.51, 1.05), 0.93), (6148, 56209, 743, (0.76, 1.12), 0.98)],
 )
-def test_sky_of_two_releases_differs(real_data, plate, mjd, fiber, sky_range, least_object):
+def test_sky_of_two_releases_differs(exposures, measurements, plate, mjd, fiber, sky_range, least_object):
     """Protects what docs/noise.md says of v5_10: another sky than DR12's, the same object, what DR12's sky mends."""
     ratios, objects, mended = [], [], []
-    spectrograph = 1 if fiber <= 500 else 2
-    for camera in (f"b{spectrograph}", f"r{spectrograph}"):
-        both = [read(real_data, release, plate, mjd, fiber, camera) for release in ("dr12", "dr14")]
-        for (old, _), (new, arrays) in zip(*both, strict=True):
-            good = (old.calib[0] > 0) & (old.ivar[0] > 0)
+    for camera in (f"{color}{spectrograph(fiber)}" for color in "br"):
+        dr12 = zip(
+            exposures("dr12", plate, mjd, fiber, camera=camera),
+            measurements("dr12", plate, mjd, fiber, camera=camera),
+            strict=True,
+        )
+        dr14 = zip(
+            exposures("dr14", plate, mjd, fiber, camera=camera),
+            measurements("dr14", plate, mjd, fiber, camera=camera),
+            strict=True,
+        )
+        for (old_exposure, (old, _)), (new_exposure, (new, _)) in zip(dr12, dr14, strict=True):
+            good = (old_exposure.calib[0] > 0) & (old_exposure.ivar[0] > 0)
 
-            def old_electrons(name, old=old, new=new, good=good):
-                electrons = (getattr(old, name) * inverse(old.calib))[0]
-                return np.interp(new.loglam[0], old.loglam[0][good], electrons[good])
+            def at_new(electrons, old_exposure=old_exposure, new_exposure=new_exposure, good=good):
+                return np.interp(new_exposure.loglam[0], old_exposure.loglam[0][good], electrons[0, good])
 
-            sky, target = (getattr(new, name) * inverse(new.calib) for name in ("sky", "flux"))
-            variance = extraction_variance(new, arrays)
-            valid = arrays["compared"] & (variance > 0)
-            used = np.flatnonzero(valid[0])
-            old_sky = old_electrons("sky")
-            ratios += [sky[0, block].sum() / old_sky[block].sum() for block in np.array_split(used, 20)[1:-1]]
-            objects.append(target[0, used].sum() / old_electrons("flux")[used].sum())
-            law, arguments = noise.readnoise_weighted_variance, pixel_noise(new)
-            term = noise.sky_term(new.header.skychi2, law(old_sky, *arguments))
+            old_sky, old_object = at_new(old.sky_electrons), at_new(old.object_electrons)
+            sky, target = new.sky_electrons[0], new.object_electrons[0]
+            used = np.flatnonzero(new.valid[0])
+            ratios += [sky[block].sum() / old_sky[block].sum() for block in np.array_split(used, 20)[1:-1]]
+            objects.append(target[used].sum() / old_object[used].sum())
             if camera[0] == "r":
-                mended.append(np.median((variance / (law(target + old_sky, *arguments) + term))[valid]))
+                law = LAWS["readnoise_weighted"]
+                with_old = replace(new, electrons=new.object_electrons + old_sky, sky_electrons=old_sky[np.newaxis])
+                term = sky_term(new.header.skychi2, law.sky_variance(with_old))
+                mended.append(np.median((new.variance / (law.variance(with_old) + term))[new.valid]))
     assert (min(ratios), max(ratios)) == pytest.approx(sky_range, abs=0.006)
     assert min(objects) == pytest.approx(least_object, abs=0.005)
     assert max(objects) < 1
@@ -349,21 +456,15 @@ def test_sky_of_two_releases_differs(real_data, plate, mjd, fiber, sky_range, le
     assert (min(mended), max(mended)) == pytest.approx((low, high), abs=0.006)
 
 
-def test_what_is_left_on_plate_6118(real_data):
+def test_what_is_left_on_plate_6118(measurements):
     """Protects the additive rest that docs/noise.md leaves open, camera by camera."""
     rest = {}
-    for plate, mjd, fiber in spectra(read_config(REPOSITORY / "docs/configs/noise-dr14.yaml")):
-        for camera in (f"{color}{1 if fiber <= 500 else 2}" for color in "br") if plate == 6118 else ():
-            exposure, arrays = next(read(real_data, "dr14", plate, mjd, fiber, camera))
-            readnoise, sigma = pixel_noise(exposure)
-            sky = exposure.sky * inverse(exposure.calib)
-            of_sky = noise.readnoise_weighted_variance(sky, readnoise, sigma)
-            expected = bundle_variance(arrays["electrons"], readnoise, sigma, fiber, sky)
-            expected = expected + noise.sky_term(exposure.header.skychi2, of_sky)
-            variance = extraction_variance(exposure, arrays)
-            valid = arrays["compared"] & (variance > 0)
-            excess = (variance - expected)[valid]
-            rest.setdefault(camera, []).append((np.median(excess), np.median(excess / of_sky[valid])))
+    for plate, mjd, fiber, camera in listed("dr14"):
+        if plate == 6118:
+            found, prediction = next(measurements("dr14", plate, mjd, fiber, camera=camera))
+            excess = found.variance - LAWS["bundle"].variance(found) - prediction.sky_variance
+            of_chi2 = excess / LAWS["readnoise_weighted"].sky_variance(found)
+            rest.setdefault(camera, []).append((np.median(excess[found.valid]), np.median(of_chi2[found.valid])))
     found = {camera: np.median(values, axis=0).tolist() for camera, values in rest.items()}
     for camera, excess, of_chi2 in (("b1", 4, 0.08), ("b2", 7, 0.13), ("r1", -11, -0.07), ("r2", 32, 0.22)):
         assert found[camera][0] == pytest.approx(excess, abs=0.5)
@@ -371,12 +472,12 @@ def test_what_is_left_on_plate_6118(real_data):
     assert max(rest["b1"])[0] == pytest.approx(25, abs=0.5)
 
 
-def test_calib_drops_in_two_rows(real_data):
+def test_calib_drops_in_two_rows(exposures):
     """Protects the evidence for step 2: nine two-phase files drop by 1/6 in two rows, the one-phase file nowhere."""
     targets = [("dr12", *target) for target in spectra(read_config(REPOSITORY / "docs/configs/noise-dr12.yaml"))]
     for *target, fiber in (*targets, ("dr14", 3586, 55181, 500)):
         depths, around = [], []
-        for exposure in exposures(real_data, *target, fiber, f"r{1 if fiber <= 500 else 2}"):
+        for exposure in exposures(*target, fiber, camera=f"r{spectrograph(fiber)}"):
             first = 2063 - exposure.row[0]
             calib = exposure.calib[0].astype(float)
             depths.append(calib[first : first + 2] / np.interp([0, 1], [-1, 2], calib[[first - 1, first + 2]]))
@@ -389,26 +490,22 @@ def test_calib_drops_in_two_rows(real_data):
             assert low.size == 0
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def simulated(tmp_path_factory):
-    """Reader of camera exposures of the workflow's simulated plate."""
+    """Function: camera exposures of the workflow's simulated plate."""
     root = tmp_path_factory.mktemp("plate")
     simulation.write_fluxdistort(root, SEED)
     for camera in ("b1", "r1"):
         simulation.write_flat(root, camera, SEED)
 
+    @cache
     def get(camera, expnum):
         simulation.simulate_camera_exposure(root, camera, expnum, SEED)
-        spframe, spcframe, spfluxcalib, spfluxcorr = simulation.camera_exposure_paths(camera, expnum)
+        spframe, spcframe, *components = simulation.camera_exposure_paths(camera, expnum)
         names = [
-            spframe,
-            spcframe,
-            simulation.flat_path(camera),
-            spfluxcalib,
-            spfluxcorr,
-            simulation.fluxdistort_path(),
-        ]
-        return surveyfiles.read_frames([root / name for name in names], names, simulation.PLATE, simulation.MJD)
+            *(spframe, spcframe, simulation.flat_path(camera)), *components, simulation.fluxdistort_path(),
+        ]  # fmt: skip
+        return read_frames([root / name for name in names], names, "sim", simulation.PLATE, simulation.MJD)
 
     return get
 
@@ -427,14 +524,24 @@ def test_error_budget_is_what_the_code_gives(simulated, camera, exposure, column
     assert len(table) == len(budget.APPROXIMATIONS)
     whole = simulated(camera, simulation.EXPOSURES[exposure])
     for heading, fiber in columns.items():
-        one, _ = select(fiber, whole, {})
-        found = budget.budget_table(one, budget.effects(one, reconstruct(one)["compared"]), fiber)
+        one = whole.take(slice(whole.index(fiber), whole.index(fiber) + 1))
+        compared = measure(one, predict(one, "optimal").calib).compared
+        found = budget.budget_table(one, budget.effects(one, compared), fiber)
         for row, label in zip(found, table, strict=True):
             known = budget.APPROXIMATIONS[row["approximation"]]
             expected = f"{known.quantity}, all together" if known.label == "all together" else known.label
             assert label == expected
             for number, name in zip(numbers(table[label][heading]), ("max_reldiff", "median_reldiff"), strict=False):
-                assert number == pytest.approx(row[name], rel=0.06, abs=1e-12), (label, heading)
+                assert number == float(f"{row[name]:.1e}"), (label, heading)
+
+
+@pytest.mark.parametrize(("camera", "exposure"), [("b1", 0), ("r1", 0), ("r1", 1)])
+def test_exact_model_gives_the_stored_numbers(simulated, camera, exposure):
+    """Protects "to the last float32 digit" in README.md: flux and inverse variance of all fibers."""
+    whole = simulated(camera, simulation.EXPOSURES[exposure])
+    prediction, with_data = predict(whole, "optimal"), whole.ivar > 0
+    for name in ("flux", "ivar"):
+        np.testing.assert_array_equal(getattr(prediction, name)[with_data], getattr(whole, name)[with_data])
 
 
 def test_wrong_row_of_the_distortion(tmp_path):

@@ -9,7 +9,7 @@ import pytest
 import tenacity
 
 from bosscal.base.errors import UserError
-from bosscal.fetch import ATTEMPTS, fetch
+from bosscal.survey.fetch import ATTEMPTS, fetch
 
 PATH = "/sas/dr12/boss/spectro/redux/v5_7_0/platelist.fits"
 CONTENT = bytes(range(256)) * 4096
@@ -40,7 +40,7 @@ def serving(answers):
             pass
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
     try:
         yield f"http://127.0.0.1:{server.server_port}", asked
@@ -67,8 +67,8 @@ def test_a_folder_is_linked_never_copied(tmp_path):
     source = server / PATH.lstrip("/")
     source.parent.mkdir(parents=True)
     source.write_bytes(CONTENT)
-    fetch(server.as_uri(), PATH, tmp_path / "mirror")
     link = tmp_path / "mirror" / PATH.lstrip("/")
+    fetch(server.as_uri(), PATH, link)
     assert link.is_symlink()
     assert link.resolve() == source
 
@@ -79,7 +79,7 @@ def test_a_file_that_is_there_is_not_fetched_again(tmp_path):
     local.parent.mkdir(parents=True)
     local.write_bytes(b"mine")
     with serving([200]) as (url, asked):
-        fetch(url, PATH, tmp_path)
+        fetch(url, PATH, local)
     assert asked == []
     assert local.read_bytes() == b"mine"
 
@@ -88,8 +88,8 @@ def test_a_file_that_is_there_is_not_fetched_again(tmp_path):
 def test_a_download_is_complete_or_retried(tmp_path, answers):
     """Protects against files cut short by a bad connection, and against giving up at the first hiccup."""
     with serving(answers) as (url, asked):
-        fetch(url, PATH, tmp_path)
-    assert (tmp_path / PATH.lstrip("/")).read_bytes() == CONTENT
+        fetch(url, PATH, tmp_path / "dr12" / "platelist.fits")
+    assert (tmp_path / "dr12" / "platelist.fits").read_bytes() == CONTENT
     assert len(asked) == len(answers)
 
 
@@ -100,13 +100,24 @@ def test_a_download_is_complete_or_retried(tmp_path, answers):
 def test_a_failed_download_is_one_line_and_leaves_no_file(tmp_path, answers, message, attempts):
     """Protects the mirror from damaged files, and the server from being asked again for what it does not have."""
     with serving(answers) as (url, asked), pytest.raises(UserError, match=f"{url}{PATH}: {message}"):
-        fetch(url, PATH, tmp_path)
+        fetch(url, PATH, tmp_path / "platelist.fits")
     assert len(asked) == attempts
-    assert not (tmp_path / PATH.lstrip("/")).exists()
+    assert not (tmp_path / "platelist.fits").exists()
 
 
 def test_a_missing_file_of_a_folder_is_named(tmp_path):
     """Protects against dangling links."""
     with pytest.raises(UserError, match=rf"{PATH}: no such file; check plate"):
-        fetch(tmp_path.as_uri(), PATH, tmp_path / "mirror")
-    assert not (tmp_path / "mirror" / PATH.lstrip("/")).is_symlink()
+        fetch(tmp_path.as_uri(), PATH, tmp_path / "mirror" / "platelist.fits")
+    assert not (tmp_path / "mirror" / "platelist.fits").is_symlink()
+
+
+def test_a_link_whose_target_went_away_is_made_anew(tmp_path):
+    """Protects a mirror from links that dangle since a folder was moved."""
+    server, link = tmp_path / "new", tmp_path / "platelist.fits"
+    source = server / PATH.lstrip("/")
+    source.parent.mkdir(parents=True)
+    source.write_bytes(CONTENT)
+    link.symlink_to(tmp_path / "old" / "platelist.fits")
+    fetch(server.as_uri(), PATH, link)
+    assert link.resolve() == source

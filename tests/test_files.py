@@ -1,13 +1,18 @@
-"""Files: nothing half-written, the same bytes every time, damage named."""
+"""Files, tables, logs and digests of code: nothing half-written, the same bytes every time, faults told apart."""
+
+import logging
 
 import numpy as np
 import pytest
 from conftest import REPOSITORY
 
 from bosscal.base.errors import UserError
-from bosscal.base.files import Arrays, replacing, sha1sum, write_arrays, write_json
-from bosscal.job import logged
-from bosscal.provenance import code_digest, code_files
+from bosscal.base.files import read_json, replacing, sha1sum, write_json, write_text
+from bosscal.base.log import amount, logged, logger
+from bosscal.base.provenance import code_digest, code_files
+from bosscal.base.tables import build_table, read_table, write_table
+
+COLUMNS = {"wavelength": ("Angstrom", "of the largest"), "npix": ("", "pixels compared")}
 
 
 def test_a_failed_write_leaves_the_old_file(tmp_path):
@@ -26,24 +31,18 @@ def test_a_failed_write_leaves_the_old_file(tmp_path):
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_arrays_are_the_same_bytes_every_time(tmp_path):
-    """Protects reproducibility: no time of writing in an npz."""
-    arrays = {"flux": np.arange(6.0).reshape(2, 3), "objtype": np.array(["QSO", "SKY"])}
-    for name in ("a.npz", "b.npz"):
-        write_arrays(tmp_path / name, arrays, {"plate": 6641})
-    assert (tmp_path / "a.npz").read_bytes() == (tmp_path / "b.npz").read_bytes()
-    back = Arrays(tmp_path / "a.npz")
-    assert dict(back).keys() == arrays.keys()
-    assert back.meta == {"plate": 6641}
-    np.testing.assert_array_equal(back["objtype"], arrays["objtype"])
-
-
-def test_a_foreign_file_is_named(tmp_path):
-    """Protects against a traceback where an intermediate file is damaged."""
-    path = tmp_path / "x.npz"
-    path.write_bytes(b"not a zip file")
-    with pytest.raises(UserError, match=r"x\.npz: not a file that bosscal wrote"):
-        Arrays(path)
+def test_what_a_killed_run_left_is_overwritten(tmp_path):
+    """Protects folders from a pile of temporary files: the next run writes to the same name, with the same suffix."""
+    path = tmp_path / "figure.png"
+    with replacing(path) as temporary:
+        assert temporary.suffix == ".png"
+        temporary.write_text("half")
+        with replacing(path) as again:
+            assert again == temporary
+            again.write_text("whole")
+        temporary.write_text("once more")
+    assert path.read_text() == "once more"
+    assert list(tmp_path.iterdir()) == [path]
 
 
 def test_sha1_is_the_published_kind(tmp_path):
@@ -52,23 +51,100 @@ def test_sha1_is_the_published_kind(tmp_path):
     assert sha1sum(tmp_path / "abc") == "a9993e364706816aba3e25717850c26c9cd0d89d"
 
 
+def test_json_is_sorted(tmp_path):
+    """Protects reproducibility: the order in which a dictionary was filled does not show."""
+    write_json(tmp_path / "a.json", {"b": 1, "a": 2})
+    write_json(tmp_path / "b.json", {"a": 2, "b": 1})
+    assert (tmp_path / "a.json").read_bytes() == (tmp_path / "b.json").read_bytes()
+    assert read_json(tmp_path / "a.json") == {"a": 2, "b": 1}
+
+
+def test_text_is_utf_8_whatever_the_locale(tmp_path):
+    """Protects reports with Å in them from machines whose locale knows no Å."""
+    write_text(tmp_path / "new" / "page.html", "Å")
+    assert (tmp_path / "new" / "page.html").read_bytes() == b"\xc3\x85"
+
+
+# ------------------------------------------------------------------------------------------------------------- logs
+
+
 def test_a_users_mistake_is_one_line_and_a_fault_has_a_traceback(tmp_path):
-    """Protects the two ways in which a step fails."""
-    with pytest.raises(SystemExit, match=r"^bosscal: spFrame: wrong$"), logged(tmp_path / "user.log"):
-        raise UserError("spFrame: wrong")
-    assert (tmp_path / "user.log").read_text() == "bosscal: spFrame: wrong\n"
-    with pytest.raises(SystemExit, match="unexpected ZeroDivisionError"), logged(tmp_path / "ours.log"):
+    """Protects the two ways in which a step fails, and the log of what it did before."""
+
+    def step():
+        with logged(tmp_path / "user.log"):
+            logger.info("read spFrame")
+            raise UserError("spFrame: wrong")
+
+    with pytest.raises(SystemExit, match=r"^bosscal: spFrame: wrong$"):
+        step()
+    log = (tmp_path / "user.log").read_text()
+    assert "INFO    start\n" in log
+    assert "INFO    read spFrame\n" in log
+    assert log.endswith("\nbosscal: spFrame: wrong\n")
+    assert "Traceback" not in log
+    with pytest.raises(SystemExit, match=r"unexpected ZeroDivisionError.*ours\.log\)$"), logged(tmp_path / "ours.log"):
         1 / 0  # noqa: B018
     assert "Traceback" in (tmp_path / "ours.log").read_text()
 
 
+def test_a_log_tells_what_was_done_and_printed(tmp_path, capsys):
+    """Protects the terminal from what belongs into the log, and the caller's own logging from a step's."""
+    handlers, level = list(logger.handlers), logger.level
+    path = tmp_path / "new" / "step.log"
+    with logged(path):
+        logger.info("one line")
+        print("printed")
+        logging.getLogger("astropy").debug("not ours")
+    lines = path.read_text().splitlines()
+    assert [line.split(maxsplit=2)[-1] for line in lines[:3]] == ["start", "one line", "printed"]
+    assert "done in " in lines[3]
+    assert len(lines) == 4
+    assert capsys.readouterr() == ("", "")
+    assert (list(logger.handlers), logger.level) == (handlers, level)
+    path.write_bytes(bytes(1_500_000))
+    assert amount(path) == f"{path} (1.5 MB)"
+
+
+# ----------------------------------------------------------------------------------------------------------- tables
+
+
+def test_columns_and_values_have_to_agree():
+    """Protects tables from numbers that vanish without a word: both kinds of mismatch name the column."""
+    with pytest.raises(KeyError, match="'columns and their values do not agree: row'"):
+        build_table({"wavelength": [1.0], "npix": [1], "row": [7]}, COLUMNS)
+    with pytest.raises(KeyError, match="'columns and their values do not agree: npix'"):
+        build_table({"wavelength": [1.0]}, COLUMNS)
+
+
+def test_tables_keep_units_descriptions_and_masks(tmp_path):
+    """Protects what a table says of its columns, their order, and "no value", on the way through a file."""
+    wavelength = np.ma.masked_array([5000.0, 0.0], [False, True])
+    write_table(tmp_path / "a.ecsv", build_table({"npix": np.ma.array([3, 4]), "wavelength": wavelength}, COLUMNS))
+    table = read_table(tmp_path / "a.ecsv")
+    assert table.colnames == list(COLUMNS)
+    assert table["wavelength"].tolist() == [5000.0, None]
+    assert table["npix"].tolist() == [3, 4]
+    assert (table["wavelength"].unit, table["npix"].unit) == ("Angstrom", None)
+    assert [table[name].description for name in COLUMNS] == ["of the largest", "pixels compared"]
+
+
+# ---------------------------------------------------------------------------------------------------------- digests
+
+
+def code_of(script):
+    """Modules that a script's digest covers, by the names of their rooms."""
+    package = REPOSITORY / "src" / "bosscal"
+    files = code_files(REPOSITORY / "workflow" / "scripts" / script)
+    return {str(path.relative_to(package)) for path in files if path.is_relative_to(package)}
+
+
 def test_code_digest_covers_what_a_script_imports(tmp_path):
     """Protects reruns: a script's digest covers the modules it uses, directly or not, and no others."""
-    names = {path.name for path in code_files(REPOSITORY / "workflow/scripts/calibrate.py")}
-    assert {"calibrate.py", "tutorial.py", "pipeline.py", "noise.py", "exposure.py", "tracesets.py"} <= names
-    assert not {"panels.py", "style.py", "comparison.py", "report.py"} & names
-    names = {path.name for path in code_files(REPOSITORY / "workflow/scripts/plot.py")}
-    assert {"panels.py", "style.py"} <= names
+    calibrate = code_of("calibrate.py")
+    assert {"results/prediction.py", "calibration/pipeline.py", "noise/sky.py", "survey/tracesets.py"} <= calibrate
+    assert not {name for name in calibrate if name.startswith(("figures/", "report/", "run/", "simulation/"))}
+    assert "results/comparison.py" not in calibrate
     script = tmp_path / "step.py"
     script.write_text("import numpy\n")
     before = code_digest(script)
@@ -77,8 +153,10 @@ def test_code_digest_covers_what_a_script_imports(tmp_path):
     assert code_digest(script) != before
 
 
-def test_json_is_sorted(tmp_path):
-    """Protects reproducibility: the order in which a dictionary was filled does not show."""
-    write_json(tmp_path / "a.json", {"b": 1, "a": 2})
-    write_json(tmp_path / "b.json", {"a": 2, "b": 1})
-    assert (tmp_path / "a.json").read_bytes() == (tmp_path / "b.json").read_bytes()
+def test_code_digest_covers_modules_that_are_found_by_their_place():
+    """Protects reruns after an edit of a law, of a figure or of a template, which no import names."""
+    laws = {f"noise/laws/{path.name}" for path in (REPOSITORY / "src/bosscal/noise/laws").glob("*.py")}
+    assert len(laws) > 5
+    assert laws <= code_of("calibrate.py")
+    assert {"figures/panels.py", "figures/budget.py", "figures/noise.py", "figures/style.py"} <= code_of("plot.py")
+    assert "report/page.html.j2" in code_of("report.py")

@@ -5,7 +5,25 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from bosscal import noise, noise_bundle, noise_fit, specrows
+from bosscal.noise import fit as noise_fit
+from bosscal.noise.laws import bundle
+from bosscal.noise.laws.bundle import bundle_variance
+from bosscal.noise.laws.optimal import optimal_variance
+from bosscal.noise.laws.readnoise_limit import readnoise_limit_variance
+from bosscal.noise.laws.readnoise_weighted import readnoise_weighted_variance
+from bosscal.noise.laws.tutorial import tutorial_variance
+from bosscal.noise.profile import effective_width, profile
+from bosscal.noise.sky import sky_statistics, sky_term
+from bosscal.survey.ccd import AMPLIFIER_SPLIT, TWO_PHASE_JUMP, in_measured_order, quadrant
+from bosscal.survey.rows import CENTRAL_ERROR, spec_rows
+
+# Laws of an isolated fiber: (electrons, read noise, width) to variance.
+ISOLATED = {
+    "tutorial": tutorial_variance,
+    "readnoise_limit": readnoise_limit_variance,
+    "optimal": optimal_variance,
+    "readnoise_weighted": readnoise_weighted_variance,
+}
 
 # First exposure of a band, first and last 100 rows left out: (file below sas/, band, median of measured/predicted).
 DR12 = "dr12/boss/spectro/redux/v5_7_0/spectra"
@@ -25,14 +43,20 @@ WEIGHTED = [
 
 def compare(measured, predicted, valid):
     """noise_fit.compare of one spectrum: median, scatter and deviation as numbers."""
-    result = noise_fit.compare(np.atleast_2d(measured), np.atleast_2d(predicted), np.atleast_2d(valid))
-    return SimpleNamespace(**{name: value[0] for name, value in vars(result).items()})
+    result = noise_fit.compare(np.atleast_2d(measured), [np.atleast_2d(predicted)], np.atleast_2d(valid))
+    return SimpleNamespace(**{name: value[0, 0] for name, value in vars(result).items()})
 
 
 def rank(measured, predictions, valid):
     """Comparisons of one spectrum by name, best first, and the first is what noise_fit.best names."""
-    as_rows = [np.atleast_2d(measured), np.atleast_2d(valid)]
-    compared = {name: noise_fit.compare(as_rows[0], np.atleast_2d(p), as_rows[1]) for name, p in predictions.items()}
+    together = noise_fit.compare(
+        np.atleast_2d(measured), [np.atleast_2d(p) for p in predictions.values()], np.atleast_2d(valid)
+    )
+    parts = {name: list(value) for name, value in vars(together).items()}
+    compared = {
+        name: noise_fit.Comparison(**{part: values[place] for part, values in parts.items()})
+        for place, name in enumerate(predictions)
+    }
     ranking = sorted(compared, key=lambda name: compared[name].deviation[0])
     assert noise_fit.best(compared)[0] == ranking[0]
     return {name: compare(measured, predictions[name], valid) for name in ranking}
@@ -46,7 +70,7 @@ def fit_variance(variance, electrons, object_electrons, valid):
 
 def profile_sums(ratio, sigma, number=37):
     """1/Σ[p²/(ratio p + 1)], 1/Σp² and Σp³/(Σp²)² by brute force, averaged over ``number`` phases."""
-    profiles = [noise.profile(sigma, phase) for phase in (np.arange(number) + 0.3) / number]
+    profiles = [profile(sigma, phase) for phase in (np.arange(number) + 0.3) / number]
     return np.mean(
         [(1 / (p**2 / (ratio * p + 1)).sum(), 1 / (p**2).sum(), (p**3).sum() / (p**2).sum() ** 2) for p in profiles],
         axis=0,
@@ -86,7 +110,7 @@ def exposures(path, band=None):
 
 def mean_readnoise(exposure):
     """Mean of the two amplifiers on the trace's side: the row is not needed at this accuracy."""
-    split = noise.AMPLIFIER_SPLIT[exposure["band"]][1]
+    split = AMPLIFIER_SPLIT[exposure["band"]][1]
     upper = int(np.median(exposure["x"]) >= split)
     return np.mean([exposure["header"][f"RDNOISE{2 * upper + high}"] for high in (0, 1)])
 
@@ -94,7 +118,7 @@ def mean_readnoise(exposure):
 def predicted(exposure, law):
     readnoise, sigma = mean_readnoise(exposure), exposure["header"]["XSIGMA"]
     sky_variance = law(exposure["sky"], readnoise, sigma)
-    term = noise.sky_term(exposure["header"]["SKYCHI2"], sky_variance)
+    term = sky_term(exposure["header"]["SKYCHI2"], sky_variance)
     return law(exposure["object"] + exposure["sky"], readnoise, sigma) + term
 
 
@@ -104,11 +128,14 @@ def predicted(exposure, law):
 @pytest.mark.parametrize("band", ["blue", "red"])
 def test_quadrants_of_the_four_corners(band):
     """Protects which amplifier a pixel belongs to, in both orders, on both sides of both splits."""
-    split_row, split_column = noise.AMPLIFIER_SPLIT[band]
+    split_row, split_column = AMPLIFIER_SPLIT[band]
     row = np.array([split_row - 1, split_row])
     x = np.array([[split_column - 0.001] * 2, [split_column] * 2])
-    assert noise.quadrant(row, x, band).tolist() == [[0, 1], [2, 3]]
-    assert noise.quadrant(row, x, band, order="measured").tolist() == [[0, 2], [1, 3]]
+    assert quadrant(row, x, band).tolist() == [[0, 1], [2, 3]]
+    assert quadrant(row, x, band, order="measured").tolist() == [[0, 2], [1, 3]]
+    readnoise = (2.0, 2.1, 2.2, 2.3)
+    by_image = np.array(in_measured_order(readnoise))[quadrant(row, x, band)]
+    assert by_image.tolist() == np.array(readnoise)[quadrant(row, x, band, order="measured")].tolist()
 
 
 # ----------------------------------------------------------------------------------------------- the laws
@@ -118,18 +145,18 @@ def test_quadrants_of_the_four_corners(band):
 def test_profile_is_unit_area_at_any_phase(sigma):
     """Protects the normalisation that makes N the electrons per row, wherever in a pixel the trace runs."""
     for phase in (-0.5, -0.2, 0, 0.31, 0.5):
-        assert noise.profile(sigma, phase).sum() == pytest.approx(1, abs=1e-14)
+        assert profile(sigma, phase).sum() == pytest.approx(1, abs=1e-14)
 
 
 def test_profile_has_the_moments_of_a_box_smoothed_gaussian():
     """Protects that p is integrated over pixels: mean = phase, variance = sigma² + 1/12."""
-    p = noise.profile(1.3, 0.2)
+    p = profile(1.3, 0.2)
     pixel = np.arange(p.size) - p.size // 2
     assert (p * pixel).sum() == pytest.approx(0.2, abs=1e-9)
     assert (p * (pixel - 0.2) ** 2).sum() == pytest.approx(1.3**2 + 1 / 12, abs=1e-9)
 
 
-@pytest.mark.parametrize("law", [law.variance for law in noise.LAWS.values()])
+@pytest.mark.parametrize("law", ISOLATED.values(), ids=ISOLATED)
 def test_laws_broadcast_count_negative_electrons_as_none_and_return_float64(law):
     """Protects the common calling convention of all laws."""
     electrons = np.array([[-30.0, 0.0, 500.0]] * 2, dtype=np.float32)
@@ -146,49 +173,51 @@ def test_laws_broadcast_count_negative_electrons_as_none_and_return_float64(law)
 def test_no_light_leaves_the_read_noise_of_the_profile(sigma):
     """Protects the limit N -> 0: r²/Σp² for both extractions, which wide profiles make 2√π sigma r²."""
     exact = 9 * profile_sums(0, sigma)[1]
-    assert noise.optimal_variance(0, 3, sigma) == pytest.approx(exact, rel=1e-5)
-    assert noise.readnoise_weighted_variance(0, 3, sigma) == pytest.approx(exact, rel=1e-5)
+    assert optimal_variance(0, 3, sigma) == pytest.approx(exact, rel=1e-5)
+    assert readnoise_weighted_variance(0, 3, sigma) == pytest.approx(exact, rel=1e-5)
     # Pixel integration widens a Gaussian by 1/12 pixel² in both factors of p².
     wide = 9 * 2 * np.sqrt(np.pi) * np.sqrt(sigma**2 + 1 / 12)
-    assert noise.optimal_variance(0, 3, sigma) == pytest.approx(wide, rel=1e-3 if sigma > 0.9 else 0.02)
-    assert noise.readnoise_limit_variance(0, 3, 2.0) == pytest.approx(9 * 4 * np.sqrt(np.pi))
+    assert optimal_variance(0, 3, sigma) == pytest.approx(wide, rel=1e-3 if sigma > 0.9 else 0.02)
+    assert readnoise_limit_variance(0, 3, 2.0) == pytest.approx(9 * 4 * np.sqrt(np.pi))
 
 
 def test_much_light_leaves_photon_noise_and_a_slowly_growing_width():
     """Protects the limit N >> r²: V = N + r² W with W near 2 sigma √(2 ln(N/(r² sigma √2π)))."""
     ratio, sigma = np.array([1e3, 1e4, 1e5, 1e6]), 1.1
-    width = noise.effective_width(ratio, sigma)
+    width = effective_width(ratio, sigma)
     leading = 2 * sigma * np.sqrt(2 * np.log(ratio / (sigma * np.sqrt(2 * np.pi))))
     assert np.all(np.diff(width) > 0)
     assert width == pytest.approx(leading, rel=0.12)
-    assert noise.optimal_variance(1e6, 1, sigma) / 1e6 == pytest.approx(1, abs=2e-5)
+    assert optimal_variance(1e6, 1, sigma) / 1e6 == pytest.approx(1, abs=2e-5)
 
 
 def test_weighting_by_read_noise_costs_2_over_sqrt_3_in_photon_noise():
     """Protects the photon term of v5_8 and later: Σp³/(Σp²)² = 2/√3 for a profile wide against a pixel."""
-    assert noise.readnoise_weighted_variance(1, 0, 2.5) == pytest.approx(2 / np.sqrt(3), rel=1e-3)
+    assert readnoise_weighted_variance(1, 0, 2.5) == pytest.approx(2 / np.sqrt(3), rel=1e-3)
 
 
 def test_optimal_weights_are_never_worse():
     """Protects the meaning of optimal: below the other extraction everywhere, equal to it without light."""
     electrons, sigma = np.meshgrid(np.geomspace(1e-3, 1e6, 40), np.linspace(0.5, 3, 20))
     assert np.all(
-        noise.optimal_variance(electrons, 2.5, sigma)
-        <= noise.readnoise_weighted_variance(electrons, 2.5, sigma) * (1 + 1e-5)
+        optimal_variance(electrons, 2.5, sigma) <= readnoise_weighted_variance(electrons, 2.5, sigma) * (1 + 1e-5)
     )
 
 
 def test_no_read_noise_leaves_photon_noise():
     """Protects r = 0 and N = 0 from a division by zero."""
-    assert noise.optimal_variance(np.array([0.0, 7.0]), 0, 1.0).tolist() == [0, 7]
+    assert optimal_variance(np.array([0.0, 7.0]), 0, 1.0).tolist() == [0, 7]
+    # Nor is any light too much for the table, whatever its end is rounded to.
+    width = effective_width(np.array([9e7, 1e8, 1.1e8, 1e12]), 1.0)
+    np.testing.assert_allclose(width, width[0], rtol=0.01)
 
 
 def test_widths_outside_the_table_are_not_extrapolated():
     """Protects against a silent extrapolation: an impossible width makes the pixel invalid, without a warning."""
     sigma = np.array([0.4, 3.1, np.nan, 1.0])
-    for law in (noise.optimal_variance, noise.readnoise_weighted_variance):
+    for law in (optimal_variance, readnoise_weighted_variance):
         assert np.isnan(law(100, 2, sigma)).tolist() == [True, True, True, False]
-    assert np.isnan(noise.optimal_variance(np.array([np.nan, 1]), 2, 1.0)).tolist() == [True, False]
+    assert np.isnan(optimal_variance(np.array([np.nan, 1]), 2, 1.0)).tolist() == [True, False]
 
 
 def test_tables_against_brute_force():
@@ -197,8 +226,8 @@ def test_tables_against_brute_force():
     sigma = np.concatenate([random.uniform(0.5, 3, 300), random.uniform(0.5, 0.6, 100), [0.5, 3]])
     ratio = np.concatenate([[0, 1e6], np.expm1(random.uniform(0, np.log1p(1e6), sigma.size - 2))])
     exact = np.array([profile_sums(t, s) for t, s in zip(ratio, sigma, strict=True)])
-    assert noise.optimal_variance(4 * ratio, 2, sigma) == pytest.approx(4 * exact[:, 0], rel=1e-5)
-    weighted = noise.readnoise_weighted_variance(4 * ratio, 2, sigma)
+    assert optimal_variance(4 * ratio, 2, sigma) == pytest.approx(4 * exact[:, 0], rel=1e-5)
+    weighted = readnoise_weighted_variance(4 * ratio, 2, sigma)
     assert weighted == pytest.approx(4 * (ratio * exact[:, 2] + exact[:, 1]), rel=1e-5)
 
 
@@ -208,7 +237,7 @@ def test_tables_against_brute_force():
 def test_sky_term_is_never_negative():
     """Protects that a good sky subtraction never reduces the variance."""
     chi2 = np.array([0.0, 0.9, 1.0, 1.5])
-    assert noise.sky_term(chi2, 40.0).tolist() == [0, 0, 0, 20]
+    assert sky_term(chi2, 40.0).tolist() == [0, 0, 0, 20]
 
 
 def sky_fibers(chi2, seed=1, nsky=45, nrow=2000):
@@ -227,7 +256,7 @@ def test_sky_chi2_follows_the_residuals():
         return np.where(loglam > 3.8, 2.5, 1.5)
 
     loglam, residual, variance = sky_fibers(truth)
-    sky = noise.sky_statistics(loglam, residual, variance, np.ones(loglam.shape, bool))
+    sky = sky_statistics(loglam, residual, variance, np.ones(loglam.shape, bool))
     inside = np.abs(sky.chi2_loglam - 3.8) > 0.02
     relative = sky.chi2 / truth(sky.chi2_loglam)
     assert np.mean(relative[inside]) == pytest.approx(1, abs=0.02)
@@ -243,16 +272,16 @@ def test_sky_chi2_ignores_outliers_masked_pixels_and_is_at_least_one():
     """Protects against cosmic rays in sky fibers, against using bad pixels, and against a negative term."""
     loglam, residual, variance = sky_fibers(lambda loglam: 2.0 + 0 * loglam)
     valid = np.ones(loglam.shape, bool)
-    clean = noise.sky_statistics(loglam, residual, variance, valid)
+    clean = sky_statistics(loglam, residual, variance, valid)
     outliers = residual.copy()
     outliers[:, ::100] = 1e4
-    assert np.median(noise.sky_statistics(loglam, outliers, variance, valid).chi2 / clean.chi2) < 1.05
+    assert np.median(sky_statistics(loglam, outliers, variance, valid).chi2 / clean.chi2) < 1.05
     masked = residual.copy()
     masked[::2] = 1e4
     valid[::2] = False
-    spoiled = noise.sky_statistics(loglam, masked, variance, valid)
+    spoiled = sky_statistics(loglam, masked, variance, valid)
     assert np.mean(spoiled.chi2) == pytest.approx(np.mean(clean.chi2), rel=0.05)
-    quiet = noise.sky_statistics(loglam, residual / 3, variance, np.ones(loglam.shape, bool))
+    quiet = sky_statistics(loglam, residual / 3, variance, np.ones(loglam.shape, bool))
     assert np.all(quiet.chi2 == 1)
     assert np.all(quiet.term(loglam) == 0)
 
@@ -261,7 +290,7 @@ def test_sky_chi2_needs_sky_fibers():
     """Protects the error of an exposure whose sky fibers are all bad."""
     loglam, residual, variance = sky_fibers(lambda loglam: 1.0 + 0 * loglam, nrow=50)
     with pytest.raises(ValueError, match="sky fibers"):
-        noise.sky_statistics(loglam, residual, variance, np.zeros(loglam.shape, bool))
+        sky_statistics(loglam, residual, variance, np.zeros(loglam.shape, bool))
 
 
 # ------------------------------------------------------------------------------------ comparison and fit
@@ -327,25 +356,70 @@ def test_fit_needs_pixels():
     assert fit.a is np.ma.masked
 
 
+@pytest.mark.parametrize("wrong", [0.0, -1.0, np.nan, np.inf])
+def test_fit_leaves_out_a_pixel_without_a_variance(wrong):
+    """Protects all fibers from one pixel of one of them: it is left out, as if it were not valid."""
+    random = np.random.default_rng(3)
+    sky, star = random.uniform(30, 150, (3, 500)), random.uniform(0, 3000, (3, 500))
+    variance = 1.1 * (sky + star) + (0.03 * star) ** 2 + 25 + random.normal(size=sky.shape)
+    valid = np.ones(sky.shape, dtype=bool)
+    spoiled = variance.copy()
+    spoiled[1, 77] = wrong
+    found = noise_fit.fit_variance(spoiled, sky + star, star, valid)
+    valid[1, 77] = False
+    expected = noise_fit.fit_variance(variance, sky + star, star, valid)
+    for name, values in vars(expected).items():
+        assert not np.ma.is_masked(values)
+        np.testing.assert_array_equal(getattr(found, name), values)
+    np.testing.assert_allclose(expected.a.data, 1.1, atol=0.01)
+
+
+def test_fit_of_fibers_that_cannot_be_fitted_masks_them_alone():
+    """Protects the other fibers from one without data, with three pixels, or whose light is all the same."""
+    random = np.random.default_rng(4)
+    light = random.uniform(30, 3000, (4, 200))
+    light[3] = 100
+    variance = 1.1 * light + 25
+    valid = np.ones(light.shape, dtype=bool)
+    valid[0] = False
+    valid[1, 3:] = False
+    fit = noise_fit.fit_variance(variance, light, np.zeros(light.shape), valid)
+    assert fit.a.mask.tolist() == [True, True, False, False]
+    assert (fit.a[2], fit.c[2]) == (pytest.approx(1.1), pytest.approx(25))
+    assert all(np.isfinite(values[3]) for values in vars(fit).values())  # a and c cannot be told apart, no more
+
+
+def test_fits_of_blocks_are_those_of_all():
+    """Protects the fit bundle by bundle: every fiber's fit is its own."""
+    random = np.random.default_rng(5)
+    light = random.uniform(30, 3000, (5, 300))
+    variance = (1.1 * light + 25) * random.normal(1, 0.02, light.shape)
+    arguments = variance, light, 0.7 * light, random.random(light.shape) < 0.9
+    whole = noise_fit.fit_variance(*arguments)
+    blocks = [noise_fit.fit_variance(*(array[places] for array in arguments)) for places in (slice(2), slice(2, 5))]
+    for name, values in vars(whole).items():
+        np.testing.assert_array_equal(np.ma.concatenate([getattr(block, name) for block in blocks]), values)
+
+
 # ------------------------------------------------------------------------------------- fibers in bundles
 
 
 def test_bundle_without_its_background_would_be_an_isolated_fiber(monkeypatch):
     """Protects the profile sums of the bundle: without background it is the read-noise weighted law."""
-    design = noise_bundle._design
-    monkeypatch.setattr(noise_bundle, "_design", lambda sigma, phase: design(sigma, phase)[:, : noise_bundle.FIBERS])
-    table = noise_bundle._coefficients.__wrapped__()
-    at = int(np.argmin(np.abs(noise_bundle.SIGMA - 1.1)))
-    sigma = noise_bundle.SIGMA[at]
-    assert table[0, at] == pytest.approx(float(noise.readnoise_weighted_variance(1, 0, sigma)), rel=2e-3)
-    assert table[2, at] == pytest.approx(float(noise.readnoise_weighted_variance(0, 1, sigma)), rel=2e-3)
+    design = bundle._design
+    monkeypatch.setattr(bundle, "_design", lambda sigma, phase: design(sigma, phase)[:, : bundle.BUNDLE])
+    table = bundle._coefficients.__wrapped__()
+    at = int(np.argmin(np.abs(bundle.SIGMA - 1.1)))
+    sigma = bundle.SIGMA[at]
+    assert table[0, at] == pytest.approx(float(readnoise_weighted_variance(1, 0, sigma)), rel=2e-3)
+    assert table[2, at] == pytest.approx(float(readnoise_weighted_variance(0, 1, sigma)), rel=2e-3)
     assert table[1, at].max() < 1e-3
 
 
 def test_bundle_inflates_its_ends_most():
     """Protects shape and size of the background's share: symmetric, 3 % in the middle, about 10 % at the ends."""
     fiber = np.arange(1, 41)
-    ratio = noise_bundle.bundle_variance(60, 2, 1.1, fiber, 60) / noise.readnoise_weighted_variance(60, 2, 1.1)
+    ratio = bundle_variance(60, 2, 1.1, fiber, 60) / readnoise_weighted_variance(60, 2, 1.1)
     assert ratio[:20].tolist() == ratio[20:].tolist()
     assert ratio[:20] == pytest.approx(ratio[19::-1], rel=5e-3)
     assert 1.02 < ratio.min() < 1.04
@@ -355,7 +429,7 @@ def test_bundle_inflates_its_ends_most():
 
 def test_bundle_width_outside_the_table_is_not_extrapolated():
     """Protects against a silent extrapolation, as for the laws."""
-    result = noise_bundle.bundle_variance(60, 2, np.array([0.6, 1.1, 1.9, np.nan]), 7, 60)
+    result = bundle_variance(60, 2, np.array([0.6, 1.1, 1.9, np.nan]), 7, 60)
     assert np.isnan(result).tolist() == [True, False, True, True]
 
 
@@ -364,7 +438,7 @@ def test_bundle_width_outside_the_table_is_not_extrapolated():
 
 def wavelengths(row, jump=True):
     """float32 loglam of a red camera, as in a spec file."""
-    row = row + (specrows.TWO_PHASE_JUMP.shift(row) if jump else 0)
+    row = row + (TWO_PHASE_JUMP.shift(row) if jump else 0)
     argument = (row - 2063.5) / 2063.5
     return np.polynomial.legendre.legval(argument, [3.899, 0.1651, -0.0188, 0.0012]).astype(np.float32)
 
@@ -372,7 +446,7 @@ def wavelengths(row, jump=True):
 @pytest.mark.parametrize("first", [28, 531, 1000, 2040])
 def test_two_phase_jump_gives_the_row(first):
     """Protects that the jump is found to the row, also when float32 and a short table blur it."""
-    row, known = specrows.spec_rows(wavelengths(np.arange(first, 3600)), "red", True)
+    row, known = spec_rows(wavelengths(np.arange(first, 3600)), "red", True)
     assert known
     assert row[0] == first
     assert row[-1] == 3599
@@ -380,11 +454,11 @@ def test_two_phase_jump_gives_the_row(first):
 
 def test_row_is_an_estimate_where_there_is_no_jump():
     """Protects honesty: no jump, or a table that misses it, gives an estimate that says so."""
-    row, known = specrows.spec_rows(wavelengths(np.arange(500, 3600), jump=False), "red", False)
+    row, known = spec_rows(wavelengths(np.arange(500, 3600), jump=False), "red", False)
     assert not known
     assert abs(row[0] - 500) < 100
     for rows in (np.arange(2100, 3600), np.arange(500, 2000), np.arange(500, 520)):
-        row, known = specrows.spec_rows(wavelengths(rows), "red", True)
+        row, known = spec_rows(wavelengths(rows), "red", True)
         assert not known
         assert row.shape == rows.shape
         assert np.all((row >= 2064) == (rows >= 2064))
@@ -397,7 +471,7 @@ def test_row_is_an_estimate_where_there_is_no_jump():
 def test_optimal_law_predicts_dr12(real_data, path, band, expected):
     """Protects the finding that DR12's variance is that of an optimal extraction, with no free parameter."""
     exposure = exposures(real_data / "sas" / path, band)[0]
-    predictions = {name: predicted(exposure, law.variance) for name, law in noise.LAWS.items()}
+    predictions = {name: predicted(exposure, law) for name, law in ISOLATED.items()}
     ranking = rank(exposure["without_floor"], predictions, exposure["valid"])
     assert ranking["optimal"].median == pytest.approx(expected, abs=0.01)
     assert abs(ranking["optimal"].median - 1) < abs(ranking["readnoise_weighted"].median - 1)
@@ -407,7 +481,7 @@ def test_optimal_law_predicts_dr12(real_data, path, band, expected):
 def test_readnoise_weighted_law_predicts_dr14(real_data, path, band, expected):
     """Protects the finding that later releases weight by read noise alone."""
     exposure = exposures(real_data / "sas" / path, band)[0]
-    predictions = {name: predicted(exposure, law.variance) for name, law in noise.LAWS.items()}
+    predictions = {name: predicted(exposure, law) for name, law in ISOLATED.items()}
     ranking = rank(exposure["without_floor"], predictions, exposure["valid"])
     assert next(iter(ranking)) == "readnoise_weighted"
     assert ranking["readnoise_weighted"].median == pytest.approx(expected, abs=0.01)
@@ -429,12 +503,12 @@ def test_bundle_explains_bright_standards_of_dr14(real_data, fiber):
     path = real_data / "sas" / DR14 / "6118" / f"spec-6118-56189-{fiber}.fits"
     for exposure in exposures(path, "blue"):
         readnoise, sigma = mean_readnoise(exposure), exposure["header"]["XSIGMA"]
-        isolated = predicted(exposure, noise.readnoise_weighted_variance)
+        isolated = predicted(exposure, readnoise_weighted_variance)
         sky = exposure["sky"]
-        term = noise.sky_term(exposure["header"]["SKYCHI2"], noise.readnoise_weighted_variance(sky, readnoise, sigma))
-        bundle = noise_bundle.bundle_variance(exposure["object"] + sky, readnoise, sigma, int(fiber), sky) + term
+        term = sky_term(exposure["header"]["SKYCHI2"], readnoise_weighted_variance(sky, readnoise, sigma))
+        in_bundle = bundle_variance(exposure["object"] + sky, readnoise, sigma, int(fiber), sky) + term
         before = compare(exposure["without_floor"], isolated, exposure["valid"])
-        after = compare(exposure["without_floor"], bundle, exposure["valid"])
+        after = compare(exposure["without_floor"], in_bundle, exposure["valid"])
         assert before.median > 1.015
         assert after.median == pytest.approx(1, abs=0.015)
 
@@ -444,7 +518,7 @@ def test_rows_of_real_red_tables_lie_on_the_read_ccd(real_data):
     last = []
     for path in sorted((real_data / "sas" / DR14 / "6118").glob("spec-*.fits")):
         for exposure in exposures(path, "red"):
-            row, known = specrows.spec_rows(exposure["loglam"], "red", exposure["header"]["TWOPHASE"])
+            row, known = spec_rows(exposure["loglam"], "red", exposure["header"]["TWOPHASE"])
             assert known
             assert row[0] >= 28
             assert row[-1] <= 3668
@@ -456,14 +530,14 @@ def test_rows_of_real_red_tables_lie_on_the_read_ccd(real_data):
 def test_estimated_blue_rows_hardly_matter(real_data):
     """Protects the claim that an error of 30 rows changes no median by more than 0.0005."""
     exposure = exposures(real_data / "sas" / DR12 / "3764" / "spec-3764-55514-0972.fits", "blue")[0]
-    row, known = specrows.spec_rows(exposure["loglam"], "blue", exposure["header"]["TWOPHASE"])
+    row, known = spec_rows(exposure["loglam"], "blue", exposure["header"]["TWOPHASE"])
     assert not known
     assert 700 < row[0] < 800
     readnoise = np.array([exposure["header"][f"RDNOISE{q}"] for q in range(4)])
     medians = []
-    for shift in (-specrows.CENTRAL_ERROR, 0, specrows.CENTRAL_ERROR):
-        of_pixel = readnoise[noise.quadrant(row + shift, exposure["x"], "blue")]
+    for shift in (-CENTRAL_ERROR, 0, CENTRAL_ERROR):
+        of_pixel = readnoise[quadrant(row + shift, exposure["x"], "blue")]
         total = exposure["object"] + exposure["sky"]
-        variance = noise.optimal_variance(total, of_pixel, exposure["header"]["XSIGMA"])
+        variance = optimal_variance(total, of_pixel, exposure["header"]["XSIGMA"])
         medians.append(compare(exposure["without_floor"], variance, exposure["valid"]).median)
     assert np.ptp(medians) < 5e-4

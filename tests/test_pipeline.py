@@ -5,18 +5,17 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from bosscal.pipeline import (
+from bosscal.base.arithmetic import interpolate_rows, inverse, inverse_where, reciprocal_above, reldiff, safe_ratio
+from bosscal.calibration.pipeline import (
     add_error_floor,
     apodization,
     calibrate,
     calibrate_exposure,
     coadd_loglam,
-    interpolate_rows,
-    inverse,
+    error_floor,
     inverse_distortion,
-    reciprocal_above,
 )
-from bosscal.tracesets import TraceSet
+from bosscal.survey.tracesets import TraceSet
 
 NROW = 200
 
@@ -76,11 +75,12 @@ def test_error_floor_ignores_negative_flux():
     eflux = np.array([[-50.0, 0.0, 100.0]])
     eivar = np.array([[0.1, 0.1, 0.1]])
     np.testing.assert_allclose(add_error_floor(eflux, eivar), [[0.1, 0.1, 1 / (10 + 9)]])
+    np.testing.assert_allclose(error_floor(eflux), [[0, 0, 9]])
 
 
 def test_apodization_ramp():
     """Protects the ramp's ends: zero in row 0, complete in row 100."""
-    ramp = apodization(NROW)
+    ramp = apodization(np.arange(NROW))
     assert ramp[0] == 0
     assert ramp[50] == 0.5
     assert np.all(ramp[100:] == 1)
@@ -112,6 +112,26 @@ def test_inverses_of_zero_are_zero():
     with np.errstate(all="raise"):
         np.testing.assert_array_equal(inverse(np.array([0, 2, -4], dtype=np.float32)), [0, 0.5, -0.25])
         np.testing.assert_array_equal(reciprocal_above(np.array([0.0, 1, 2, -1]), 1), [0, 0, 0.5, 0])
+        good = np.array([True, True, False])
+        np.testing.assert_array_equal(inverse_where(np.array([0.0, 4, 2]), good), [0, 0.25, 0])
+        np.testing.assert_array_equal(safe_ratio(np.array([3.0, 1]), np.array([2, 0])), [1.5, 0])
+
+
+def test_inverse_is_taken_in_the_precision_of_the_file():
+    """Protects agreement with the notebook, whose inverses of float32 images are rounded to float32."""
+    values = np.array([3.0, 7.0], dtype=np.float32)
+    result = inverse_where(values, np.ones(2, dtype=bool))
+    assert result.dtype == np.float64
+    assert result.tolist() == (1 / values).tolist()
+    assert result[0] != 1 / 3
+    assert inverse(values)[0] == 1 / 3
+
+
+def test_reldiff_is_half_of_the_usual():
+    """Protects the tutorial's definition, what makes factors and inverses comparable, and 0/0 = 0."""
+    first, second = np.array([1.0, 3.0, 0.0]), np.array([1.02, -1.0, 0.0])
+    np.testing.assert_allclose(reldiff(first, second), [0.02 / 2.02, 2, 0])
+    np.testing.assert_allclose(reldiff(1 / first[:2], 1 / second[:2]), [0.02 / 2.02, 2])
 
 
 def test_position_correction_multiplies_the_electrons_first():

@@ -13,12 +13,12 @@ import yaml
 from conftest import REPOSITORY
 
 from bosscal.base.errors import UserError
-from bosscal.mirror import finder
-from bosscal.noise import LAWS
+from bosscal.noise.laws import LAWS
 from bosscal.run.configuration import Data
 from bosscal.run.lock import configuration_name, lock_run, refuse_old_results
 from bosscal.run.releases import read_releases, spec_paths
 from bosscal.run.sources import Source, source_of
+from bosscal.survey.paths import finder
 
 PATH = REPOSITORY / "workflow/releases.yaml"
 RELEASES = read_releases(PATH, LAWS)

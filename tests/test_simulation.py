@@ -1,51 +1,32 @@
 """The simulated plate: it has the survey's format, obeys the survey's equations, and has the noise it claims."""
 
 import hashlib
-import json
-import os
-import shutil
-import subprocess
-import sys
+import io
 from pathlib import Path
 
 import numpy as np
 import pytest
 from astropy.io import fits
+from isal import igzip
+from simulated import SEED, SPECTROGRAPH_1, read_simulated, run_elsewhere
 
-from bosscal import mirror, noise, pipeline, simulation, surveyfiles
-from bosscal.files import sha1sum
-from bosscal.simulation import elementary, fits_format, instrument, observing
+from bosscal import simulation
+from bosscal.base.files import sha1sum
+from bosscal.calibration import pipeline
+from bosscal.noise.laws.optimal import optimal_variance
+from bosscal.simulation import fits_format, instrument, observing
 from bosscal.simulation.plate import NROW, fiber_numbers, frame_path
+from bosscal.survey.paths import mask_bits
+from bosscal.survey.platelist import read_platelist
+from bosscal.survey.spectra import read_exposures
 
-SEED = 7
 FIRST, SECOND = simulation.EXPOSURES
-SPECTROGRAPH_1 = [(camera, expnum) for camera in ("b1", "r1") for expnum in simulation.EXPOSURES]
-REAL_DATA = Path(os.environ.get("BOSS_REAL_DATA", Path(__file__).parents[2] / "shared/real"))
 
 
 @pytest.fixture(scope="module")
-def dark_fiber():
-    """A fiber of spectrograph 1 that is broken."""
-    fibers = simulation.plug_fibers(SEED)
-    return int(fibers.number[fibers.dead][0])
-
-
-@pytest.fixture(scope="module")
-def root(tmp_path_factory, dark_fiber):
-    """Everything of spectrograph 1, 450 MB, deleted at the end."""
-    root = tmp_path_factory.mktemp("plate")
-    for camera, expnum in SPECTROGRAPH_1:
-        simulation.simulate_camera_exposure(root, camera, expnum, SEED)
-    for camera in ("b1", "r1"):
-        simulation.write_flat(root, camera, SEED)
-    simulation.write_fluxdistort(root, SEED)
-    simulation.write_platelist(root, SEED)
-    simulation.write_spec_lite(root, 1, SEED)
-    for fiber in (1, dark_fiber):
-        simulation.write_spec(root, fiber)
-    simulation.write_sha1sum(root)
-    yield root
-    shutil.rmtree(root)
+def root(simulated_root):
+    """Everything of spectrograph 1."""
+    return simulated_root
 
 
 @pytest.fixture(scope="module")
@@ -54,21 +35,20 @@ def truths():
     return {camera: simulation.truth(camera, SECOND, SEED) for camera in ("b1", "r1")}
 
 
+def opened_file(path):
+    """A FITS file, unpacked in one go: astropy takes most of the time of these tests piece by piece."""
+    content = path.read_bytes()
+    return fits.open(io.BytesIO(igzip.decompress(content) if path.suffix == ".gz" else content))
+
+
 def opened(root, product, camera, expnum):
-    return fits.open(root / frame_path(product, camera, expnum))
+    return opened_file(root / frame_path(product, camera, expnum))
 
 
 def images(root, product, camera, expnum, *indices):
     """Images of a file as they are stored, copied out of it."""
     with opened(root, product, camera, expnum) as hdus:
         return [np.array(hdus[index].data) for index in indices]
-
-
-def real_file(path):
-    path = REAL_DATA / "sas" / path
-    if not path.exists():
-        pytest.skip(f"no real data: {path} (set BOSS_REAL_DATA)")
-    return path
 
 
 # ---------------------------------------------------------------- format
@@ -109,7 +89,7 @@ def test_frames_have_the_survey_s_shapes_and_types(root, camera, nrow):
         types = [hdus[i].data.dtype.str for i in (0, 1, 2, 3, 4, 6, 7, 8)]
         assert types == [">f4", ">f4", ">i4", ">f8", ">f4", ">f4", ">f4", ">f4"]
         assert not hdus[1].data[:, nrow:].any()
-    with fits.open(root / simulation.flat_path(camera)) as hdus:
+    with opened_file(root / simulation.flat_path(camera)) as hdus:
         assert (hdus[0].data.shape, hdus[0].data.dtype.str) == ((500, nrow), ">f4")
         assert (hdus[2].data.shape, hdus[2].data.dtype.str) == ((500,), ">i4")
         assert [hdus[i].data["COEFF"].shape for i in (1, 3)] == [(1, 500, 7), (1, 500, 3)]
@@ -168,7 +148,7 @@ def test_plug_map(root, dark_fiber):
 
 def test_platelist(root):
     """Look-ups of a plate's night can go three ways: one good night, several, none."""
-    plates = surveyfiles.read_platelist(root / simulation.platelist_path())
+    plates = read_platelist(root / simulation.platelist_path())
     good = {}
     for plate, mjd, quality, run2d in plates:
         assert run2d == "v5_7_0"
@@ -195,15 +175,15 @@ def test_spec_lite(root):
         assert coadd["loglam"][0] == pytest.approx(header["COEFF0"], abs=1e-6)
         pull = (coadd["flux"] - coadd["model"]) * np.sqrt(coadd["ivar"])
         assert pull.std() == pytest.approx(1, abs=0.05)
-    assert surveyfiles.read_exposures(path) == {
+    assert read_exposures(path) == {
         "b1": {FIRST: 158840, SECOND: 158840},
         "r1": {FIRST: 158840, SECOND: 158840},
     }
 
 
-def test_columns_of_the_real_spec_file(root):
+def test_columns_of_the_real_spec_file(root, real_data):
     """Tables have the columns, types and names of a real full spec file."""
-    real_path = real_file("dr12/boss/spectro/redux/v5_7_0/spectra/4961/spec-4961-55719-0378.fits")
+    real_path = real_data / "sas/dr12/boss/spectro/redux/v5_7_0/spectra/4961/spec-4961-55719-0378.fits"
     with fits.open(real_path) as real, fits.open(root / simulation.spec_path(1)) as ours:
         assert [hdu.name for hdu in ours[:4]] == [hdu.name for hdu in real[:4]]
         for index in (1, 4):
@@ -261,34 +241,10 @@ def test_same_bytes_on_every_processor(tmp_path):
 
     Float64 arrays are compared too, since rounding to float32 hides a wrong last bit in all but a few pixels.
     """
-    features = np.show_config(mode="dicts")["SIMD Extensions"].get("found")
-    if not features:
-        pytest.skip("numpy reports no dispatched processor feature that could be disabled")
-    code = "import json, sys, test_simulation; print(json.dumps(test_simulation.digests(sys.argv[1])))"
-    environment = {
-        "NPY_DISABLE_CPU_FEATURES": " ".join(features),
-        "OPENBLAS_CORETYPE": "Sandybridge",
-        "GLIBC_TUNABLES": "glibc.cpu.hwcaps=-AVX2,-FMA",
-        "PYTHONPATH": os.pathsep.join([str(Path(simulation.__file__).parents[2]), str(Path(__file__).parent)]),
-    }
-    command = [sys.executable, "-c", code, str(tmp_path / "older")]
-    output = subprocess.run(command, env=os.environ | environment, check=True, capture_output=True, text=True).stdout
+    elsewhere = run_elsewhere("test_simulation", "digests", tmp_path / "older")
     here = digests(tmp_path / "here")
     assert len(here) == 12 + 3
-    assert json.loads(output) == here
-
-
-def test_elementary_functions():
-    """The functions that stand in for numpy's agree with them to the last digits."""
-    x = np.linspace(-45, 45, 9001)
-    close = {"rtol": 3e-15, "atol": 3e-15}
-    np.testing.assert_allclose(elementary.exp(x), np.exp(x), rtol=1e-15)
-    np.testing.assert_allclose(elementary.exp(x / 200), np.exp(x / 200), rtol=1e-15)
-    np.testing.assert_allclose(elementary.power_of_ten(x / 5), 10 ** (x / 5), rtol=1e-14)
-    np.testing.assert_allclose(elementary.log(np.exp(x)), np.log(np.exp(x)), **close)
-    np.testing.assert_allclose(elementary.log10(np.exp(x)), np.log10(np.exp(x)), **close)
-    np.testing.assert_allclose(elementary.cosine(x / 20), np.cos(2 * np.pi * x / 20), **close)
-    np.testing.assert_allclose(elementary.sine(x / 20), np.sin(2 * np.pi * x / 20), **close)
+    assert elsewhere == here
 
 
 def test_seed_exposure_and_camera_have_streams_of_their_own():
@@ -376,11 +332,7 @@ def test_calibration_recomputed_fiber_by_fiber(root, camera):
 
 def test_the_reader_of_real_files_reads_it(root):
     """The code that reads the survey reads this, and the calibration of what it read is what spCFrame holds."""
-    names = ["spFrame", "spCFrame", "spFlat", "spFluxcalib", "spFluxcorr", "spFluxdistort"]
-    paths = {product: root / frame_path(product, "r1", SECOND) for product in names if product[2:5] in ("Fra", "CFr")}
-    paths |= {product: root / frame_path(product, "r1", SECOND) for product in ("spFluxcalib", "spFluxcorr")}
-    paths |= {"spFlat": root / simulation.flat_path("r1"), "spFluxdistort": root / simulation.fluxdistort_path()}
-    exposure = surveyfiles.read_frames([paths[name] for name in names], names, 6641, 56383)
+    exposure = read_simulated(root, "r1", SECOND)
     assert exposure.header.simulated
     means = dict(zip(("spcalib_mean", "corr_mean", "distort_mean"), exposure.means, strict=True))
     delta = instrument.bin_size(exposure.trace_set("wave"), exposure.row)
@@ -515,7 +467,7 @@ def test_noise_is_what_the_frames_claim(root, truths, camera):
     """Stored variances are right on average, in every class of fiber, and errors are unbiased and independent."""
     truth = truths[camera]
     eflux, eivar, esky, superflat = images(root, "spFrame", camera, SECOND, 0, 1, 6, 8)
-    with fits.open(root / simulation.flat_path(camera)) as hdus:
+    with opened_file(root / simulation.flat_path(camera)) as hdus:
         flat = superflat.astype(float) * hdus[0].data
     detected = flat * (eflux.astype(float) + esky)
     good = eivar > 0
@@ -534,7 +486,7 @@ def test_stored_variance_is_the_optimal_law_plus_sky(root, truths):
     """The inverse variance is computed from the recorded electrons, clipped at 0, not from the true ones."""
     truth = truths["b1"]
     eflux, eivar, esky, x, superflat = (a.astype(float) for a in images(root, "spFrame", "b1", SECOND, 0, 1, 6, 7, 8))
-    with fits.open(root / simulation.flat_path("b1")) as hdus:
+    with opened_file(root / simulation.flat_path("b1")) as hdus:
         flat = superflat * hdus[0].data
         sigma = np.array([series_at(hdus[3].data, fiber, np.arange(4112.0)) for fiber in range(1, 501)])
     header = fits.getheader(root / frame_path("spFrame", "b1", SECOND))
@@ -544,7 +496,7 @@ def test_stored_variance_is_the_optimal_law_plus_sky(root, truths):
     readnoise = np.array([header[f"RDNOISE{q}"] for q in range(4)])[amplifier]
     electrons = flat * (eflux + esky)
     good = eivar > 0
-    variance = noise.optimal_variance(electrons, readnoise, sigma)[good] / flat[good] ** 2
+    variance = optimal_variance(electrons, readnoise, sigma)[good] / flat[good] ** 2
     variance += (truth.sky_chi2[good] - 1) * truth.sky_variance[good]
     np.testing.assert_allclose(eivar[good], 1 / variance, rtol=1e-5)
     assert (electrons[good] < 0).any()
@@ -579,7 +531,7 @@ def test_masks_and_dark_fibers(root, truths, camera):
         assert not esky[dark].any()
         assert not eivar[dark].any()
         assert mask[dark].all()
-    with fits.open(root / simulation.flat_path(camera)) as hdus:
+    with opened_file(root / simulation.flat_path(camera)) as hdus:
         assert not hdus[0].data[~truth.lit].any()
         assert ((hdus[2].data != 0) == truth.fibers.dark).all()
     rejected = mask & (1 << 18) != 0
@@ -595,7 +547,7 @@ def test_mask_bits_are_the_survey_s():
         "NOPLUG", "BADTRACE", "BADFLAT", "NEARBADPIXEL", "FULLREJECT", "PARTIALREJECT", "BRIGHTSKY", "NODATA",
         "BADFLUXFACTOR",
     )  # fmt: skip
-    survey = mirror.mask_bits()
+    survey = mask_bits()
     assert {name: getattr(observing, name) for name in names} == {name: survey[name] for name in names}
 
 
@@ -610,7 +562,7 @@ def test_full_spec_file(root, hdu, camera, expnum):
     corr, added = (a[fiber - 1].astype(float) for a in images(root, "spFluxcorr", camera, expnum, 0, 1))
     cframe = [a[fiber - 1] for a in images(root, "spCFrame", camera, expnum, 0, 1, 2, 3, 4, 6, 7)]
     (spcalib,) = images(root, "spFluxcalib", camera, expnum, 0)
-    with fits.open(root / simulation.flat_path(camera)) as hdus:
+    with opened_file(root / simulation.flat_path(camera)) as hdus:
         flat = superflat * hdus[0].data[fiber - 1]
     with fits.open(root / simulation.spec_path(fiber)) as hdus:
         table, header = np.array(hdus[hdu].data), hdus[hdu].header

@@ -5,7 +5,7 @@ import pytest
 from astropy.io import fits
 
 from bosscal.base.errors import UserError
-from bosscal.tracesets import Jump, TraceSet, bin_size
+from bosscal.survey.tracesets import Jump, TraceSet, bin_size
 
 
 def test_low_orders_are_the_known_polynomials():

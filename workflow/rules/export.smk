@@ -13,6 +13,7 @@ rule write_calib:
         "results/benchmarks/write_calib/{release}/{plate_mjd}/{exposure}.tsv"
     conda:
         ENVIRONMENT
+    threads: 2
     resources:
         mem_mb=700,
     params:

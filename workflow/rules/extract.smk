@@ -61,6 +61,7 @@ rule extract_frame:
         "results/benchmarks/extract_frame/{release}/{plate_mjd}/{exposure}.tsv"
     conda:
         ENVIRONMENT
+    threads: 2
     resources:
         mem_mb=700,
     params:

@@ -16,49 +16,27 @@ def get_figures(products):
         yield f"{FIGURE}{kind.suffix}.pdf"
 
 
-def get_fibers(products):
-    """Numbers of the fibers asked for from these products, by release and plate."""
-    fibers = defaultdict(set)
-    for request in REQUESTS:
-        if request.products == products:
-            fibers[request.release, request.plate].update(request.fibers)
-    return fibers
-
-
-def get_pattern(fibers):
-    """Regular expression of the names of these fibers' spectra, as far as they are known before any job."""
-    names = [
-        rf"{re.escape(release)}/{plate:04d}-\d+-({'|'.join(f'{fiber:04d}' for fiber in sorted(numbers))})-"
-        for (release, plate), numbers in fibers.items()
-        if numbers
+def releases_of(products):
+    """Constraint of a figure's release that looks ahead: it fits the spectra asked for from these products alone."""
+    asked = {request.products for request in REQUESTS if not request.whole_plate}
+    if asked == {products}:
+        return "|".join(map(re.escape, RELEASES))
+    fibers = sorted(targets.listed_fibers(REQUESTS, products))
+    spectra = [
+        rf"{re.escape(release)}/{plate:04d}-\d{{5}}-{fiber:04d}-{band}" for release, plate, fiber, band in fibers
     ]
-    return "|".join(names) or "(?!)"
+    tables = [
+        rf"{re.escape(release)}/{plate:04d}-\d{{5}}/{band}[12]-\d{{8}}-{fiber:04d}"
+        for release, plate, fiber, band in fibers
+    ]
+    return f"(?={'|'.join(spectra + tables)})[^/]+" if fibers else "(?!)"
 
 
-# Figures from frames and from spec files have names of the same form, so each rule is kept from the other's fibers. For
-# a fiber that is asked for from both, only the checkpoints tell which exposure is from which.
-FROM_FRAMES, FROM_SPEC = get_fibers("frames"), get_fibers("spec")
-NOT_FROM_FRAMES = {plate: fibers - FROM_FRAMES[plate] for plate, fibers in FROM_SPEC.items()}
-RELEASE = "|".join(map(re.escape, RELEASES))
-
-
-def get_target_from(products):
-    """Function from wildcards to a target from these products. Another has no such figures: for it the rule is none."""
-
-    def get(wildcards):
-        target = get_target(wildcards)
-        if target.products != products:
-            raise LookupError(f"{target.key} is from {target.products}, not from {products}")
-        return target
-
-    return get
-
-
-def get_step(step, products, suffix=""):
+def get_step(step):
     """Input function: the npz of a step that a target is in."""
 
     def get(wildcards):
-        target = get_target_from(products)(wildcards)
+        target = get_target(wildcards)
         return f"results/{step}/{target.folder}/{target.unit}.npz"
 
     return get
@@ -66,8 +44,8 @@ def get_step(step, products, suffix=""):
 
 rule plot:
     input:
-        exposure=get_step("extract_frame", "frames"),
-        prediction=get_step("calibrate", "frames"),
+        exposure=get_step("extract_frame"),
+        prediction=get_step("calibrate"),
     output:
         *get_figures("frames"),
         table="results/budget/{release}/{plate_mjd}/{exposure}-{fiber}.ecsv",
@@ -76,7 +54,7 @@ rule plot:
     benchmark:
         "results/benchmarks/plot/{release}/{plate_mjd}/{exposure}-{fiber}.tsv"
     wildcard_constraints:
-        release=f"(?!{get_pattern(NOT_FROM_FRAMES)})({RELEASE})",
+        release=releases_of("frames"),
     conda:
         ENVIRONMENT
     params:
@@ -88,9 +66,7 @@ rule plot:
 
 rule plot_spec:
     input:
-        lambda wildcards: "results/compare/{0.folder}/spec-{0.fiber:04d}.ecsv".format(
-            get_target_from("spec")(wildcards)
-        ),
+        lambda wildcards: "results/compare/{0.folder}/spec-{0.fiber:04d}.ecsv".format(get_target(wildcards)),
     output:
         *get_figures("spec"),
     log:
@@ -98,14 +74,14 @@ rule plot_spec:
     benchmark:
         "results/benchmarks/plot_spec/{release}/{plate_mjd}/{exposure}-{fiber}.tsv"
     wildcard_constraints:
-        release=f"(?={get_pattern(FROM_SPEC)})({RELEASE})",
+        release=releases_of("spec"),
     conda:
         ENVIRONMENT
     params:
         code=code("plot_spec.py"),
         target=lambda wildcards: get_target(wildcards).to_dict(),
         # Written beside the input, by the same job.
-        exposure=get_step("extract_frame", "spec"),
-        prediction=get_step("calibrate", "spec"),
+        exposure=get_step("extract_frame"),
+        prediction=get_step("calibrate"),
     script:
         "../scripts/plot_spec.py"

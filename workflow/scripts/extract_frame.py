@@ -6,13 +6,13 @@ from bosscal.base.log import amount, logged, logger
 from bosscal.survey.frames import read_frames
 
 
-def main(frames, thrucorr, names, release, plate, mjd, output):
+def main(frames, thrucorr, names, release, plate, mjd, output, threads):
     """Read the files of a camera exposure into one npz."""
     # The file is empty where the server has none.
     paths = [*frames, *(path for path in thrucorr if Path(path).stat().st_size)]
     for path in paths:
         logger.info("read %s", amount(path))
-    exposure = read_frames(paths, names[: len(paths)], release, plate, mjd)
+    exposure = read_frames(paths, names[: len(paths)], release, plate, mjd, threads)
     nfiber, nrow = exposure.flux.shape
     logger.info("%s: %d fibers, %d rows", exposure.header.where, nfiber, nrow)
     exposure.write(output)
@@ -30,4 +30,5 @@ if "snakemake" in globals():
             plate,
             mjd,
             snakemake.output[0],
+            snakemake.threads,
         )

@@ -139,8 +139,11 @@ def write_arrays(path: Pathlike, arrays: Mapping[str, NDArray], meta: Mapping[st
                 np.lib.format.write_array(packed, array, allow_pickle=False)
                 archive.writestr(entry, packed.getbuffer(), zipfile.ZIP_DEFLATED, compresslevel=1)
             else:
+                contiguous = np.ascontiguousarray(array).reshape(array.shape)
+                header = np.lib.format.header_data_from_array_1_0(contiguous)
                 with archive.open(entry, "w", force_zip64=True) as stream:
-                    np.lib.format.write_array(stream, array, allow_pickle=False)
+                    np.lib.format.write_array_header_1_0(stream, header)
+                    stream.write(contiguous.view(np.uint8).data if contiguous.ndim else contiguous.tobytes())
 
 
 class Arrays(Mapping[str, NDArray]):

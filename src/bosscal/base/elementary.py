@@ -9,6 +9,7 @@ All are correct to some 1e-16 and return float64.
 import math
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
 # ln 2 in two parts: the first ends in so many zero bits that its multiples by an exponent are exact.
 _LN2_HIGH = float.fromhex("0x1.62e42fee00000p-1")
@@ -22,7 +23,7 @@ _LOG_ORDER = 10  # |(m - 1)/(m + 1)| <= 0.172 for √½ <= m < √2
 _COSINE_ORDER = 8  # |angle| <= π/4
 
 
-def exp(x):
+def exp(x: ArrayLike) -> NDArray[np.float64]:
     """e**x, for finite results."""
     x = np.asarray(x, dtype=np.float64)
     result = np.empty(x.shape)
@@ -33,7 +34,7 @@ def exp(x):
     return result[()]
 
 
-def _exp_series(x, total):
+def _exp_series(x: NDArray[np.float64], total: NDArray[np.float64]) -> None:
     """e**x, 1D, into ``total``."""
     power = np.rint(x * (1 / _LN2))
     rest = x - power * _LN2_HIGH
@@ -46,12 +47,12 @@ def _exp_series(x, total):
         np.ldexp(total, power.astype(np.int32), out=total)
 
 
-def power_of_ten(x):
+def power_of_ten(x: ArrayLike) -> NDArray[np.float64]:
     """10**x."""
     return exp(np.asarray(x, dtype=np.float64) * _LN10)
 
 
-def log(x):
+def log(x: ArrayLike) -> NDArray[np.float64]:
     """ln x, for positive x."""
     mantissa, power = np.frexp(np.asarray(x, dtype=np.float64))
     small = mantissa < math.sqrt(0.5)
@@ -60,16 +61,17 @@ def log(x):
     square = ratio**2
     total = np.zeros_like(ratio)
     for order in range(_LOG_ORDER, -1, -1):  # 2 artanh(ratio)
-        total = total * square + 1 / (2 * order + 1)
+        total *= square
+        total += 1 / (2 * order + 1)
     return power * _LN2_HIGH + (power * _LN2_LOW + 2 * ratio * total)
 
 
-def log10(x):
+def log10(x: ArrayLike) -> NDArray[np.float64]:
     """log10 x, for positive x."""
     return log(x) / _LN10
 
 
-def cosine(turns):
+def cosine(turns: ArrayLike) -> NDArray[np.float64]:
     """cos(2π turns)."""
     turns = np.asarray(turns, dtype=np.float64)
     turns = turns - np.rint(turns)
@@ -84,6 +86,6 @@ def cosine(turns):
     return np.select([quarter == 0, quarter == 1, quarter == -1], [even, -odd, odd], -even)
 
 
-def sine(turns):
+def sine(turns: ArrayLike) -> NDArray[np.float64]:
     """sin(2π turns)."""
     return cosine(np.asarray(turns, dtype=np.float64) - 0.25)

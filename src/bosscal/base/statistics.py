@@ -19,20 +19,17 @@ def row_maximum(values: NDArray, where: NDArray[np.bool_]) -> np.ma.MaskedArray:
 
 
 class SortedRows:
-    """The chosen pixels of each row in ascending order: every quantile of them then costs next to nothing.
+    """The pixels of each row in ascending order: every quantile of them then costs next to nothing.
 
     Parameters
     ----------
     values : ND[..., nrow]
-        Finite where chosen.
-    where : ND[..., nrow] of bool
-        Pixels that count; broadcasts against ``values``.
+        Positive infinity or NaN where a pixel does not count. They are sorted in place.
     """
 
-    def __init__(self, values: NDArray, where: NDArray[np.bool_]) -> None:
-        values = np.where(where, values, values.dtype.type(np.inf))
-        values.sort(axis=-1)
-        self._count = np.broadcast_to(where, values.shape).sum(axis=-1)
+    def __init__(self, values: NDArray) -> None:
+        self._count = np.isfinite(values).sum(axis=-1)
+        values.sort(axis=-1)  # what does not count comes last
         self._values = values
 
     def _masked(self, result: NDArray) -> np.ma.MaskedArray:
@@ -94,7 +91,7 @@ class RowMedians:
 
     def __call__(self, values: NDArray) -> np.ma.MaskedArray:
         """Median of each row, found in float32; masked where no pixel counts. 1D[nfiber]."""
-        parted = np.where(self._where, values.astype(np.float32), self._fill)
+        parted = np.where(self._where, values.astype(np.float32, copy=False), self._fill)
         parted.partition(self._middle, axis=1)
         upper = np.where(self._empty, 0.0, parted[:, self._middle].astype(np.float64))
         lower = parted[:, : self._middle].max(axis=1, initial=-np.inf)
@@ -103,4 +100,4 @@ class RowMedians:
 
 def row_median(values: NDArray, where: NDArray[np.bool_]) -> np.ma.MaskedArray:
     """Median of each row among the pixels ``where``; masked where there is none. 1D[nfiber]."""
-    return SortedRows(values, where).median()
+    return SortedRows(np.where(where, values, values.dtype.type(np.inf))).median()

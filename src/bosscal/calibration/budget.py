@@ -16,7 +16,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -321,7 +321,7 @@ def budget_table(exposure: CameraExposure, reldiffs: Mapping[str, NDArray], fibe
     place = np.argmax(np.nan_to_num(values), axis=1)
     nowhere = ~(largest.filled(0) > 0)
     header, number = exposure.header, len(APPROXIMATIONS)
-    columns = {
+    columns: dict[str, Any] = {
         name: [getattr(header, name)] * number for name in ("release", "plate", "mjd", "camera", "expnum", "simulated")
     }
     columns |= {

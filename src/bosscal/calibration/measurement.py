@@ -62,7 +62,7 @@ class Measurement:
     fiber: NDArray[np.integer]
     objtype: NDArray[np.str_]
     row: NDArray[np.integer]
-    electrons: NDArray[np.float32]
+    electrons: NDArray[np.floating]
     object_electrons: NDArray[np.float64]
     sky_electrons: NDArray[np.float64]
     variance: NDArray[np.floating]
@@ -138,17 +138,13 @@ def measure(exposure: CameraExposure, calib: NDArray, allowed_bits: int = 0) -> 
 
 
 @singledispatch
-def _detected(
-    exposure: CameraExposure, calib: NDArray, good: NDArray[np.bool_], allowed_bits: int
-) -> dict[str, Any]:
+def _detected(exposure: CameraExposure, calib: NDArray, good: NDArray[np.bool_], allowed_bits: int) -> dict[str, Any]:
     """Electrons, variance and what else is found another way in each kind of file."""
     raise TypeError(f"no camera exposure: {type(exposure).__name__}")
 
 
 @_detected.register
-def _of_frames(
-    exposure: FrameExposure, calib: NDArray, good: NDArray[np.bool_], allowed_bits: int
-) -> dict[str, Any]:
+def _of_frames(exposure: FrameExposure, calib: NDArray, good: NDArray[np.bool_], allowed_bits: int) -> dict[str, Any]:
     """An spFrame has electrons before the error floor, per flat-fielded electron."""
     good_electrons = good_pixels(exposure.emask, exposure.eivar, allowed_bits)
     flat = exposure.superflat * exposure.fiberflat
@@ -160,7 +156,7 @@ def _of_frames(
         neighbors[places] = (own.sum(axis=0) - own) / max(len(own) - 1, 1)
     return {
         "electrons": electrons,
-        "object_electrons": exposure.eflux * flat.astype(np.float64),
+        "object_electrons": exposure.eflux * (exposure.superflat.astype(np.float64) * exposure.fiberflat),
         "sky_electrons": exposure.esky * flat.astype(np.float64),
         "variance": (flat**2 * inverse_where(exposure.eivar, good_electrons)).astype(np.float32),
         "flux_variance": inverse_where(exposure.ivar, good) * (flat * inverse(calib)) ** 2,
@@ -172,9 +168,7 @@ def _of_frames(
 
 
 @_detected.register
-def _of_spec(
-    exposure: SpecExposure, calib: NDArray, good: NDArray[np.bool_], allowed_bits: int
-) -> dict[str, Any]:
+def _of_spec(exposure: SpecExposure, calib: NDArray, good: NDArray[np.bool_], allowed_bits: int) -> dict[str, Any]:
     """A spec file has flux with the error floor in its variance: electrons by its own calibration, the floor out."""
     per_flux = inverse(np.maximum(calib, 0))
     object_electrons, sky_electrons = exposure.flux * per_flux, exposure.sky * per_flux

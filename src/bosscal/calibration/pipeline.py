@@ -72,7 +72,7 @@ def apodization(row: NDArray) -> NDArray[np.float64]:
     return np.minimum(row / APODIZED_ROWS, 1.0)
 
 
-def coadd_loglam(npix: int, crval1: float, crpix1: float, cd1_1: float) -> NDArray[np.float64]:
+def coadd_loglam(npix: int, crval1: float, crpix1: float, cd1_1: float) -> NDArray[np.floating]:
     """log10 wavelength [Å] of the coadd grid's points, 1D[npix]; FITS counts pixels from 1."""
     return crval1 + (np.arange(npix) + 1 - crpix1) * cd1_1
 

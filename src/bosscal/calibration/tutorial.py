@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import singledispatch
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,10 +39,11 @@ class Reconstruction:
 
     calib_applied: NDArray[np.float64]
     var: NDArray[np.float64]
-    calib_predicted: NDArray[np.float64] | None = None
-    bin_ratio: NDArray[np.floating] | None = None
-    distort: NDArray[np.float64] | None = None
-    var_pred: NDArray[np.float64] | None = None
+    # arrays like those above, or None
+    calib_predicted: Any = None
+    bin_ratio: Any = None
+    distort: Any = None
+    var_pred: Any = None
 
 
 @singledispatch

@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any, cast
+
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from numpy.typing import NDArray
 
 from bosscal.calibration.budget import APPROXIMATIONS
 from bosscal.figures.style import (
@@ -46,12 +52,13 @@ ENLARGED = 2.5  # size of the enlarged rows' dots over that of the others
 LEGEND_DOT = 6
 
 # On the lines, so that a PDF file needs one image per panel.
-DOTS = {"linestyle": "none", "marker": ".", "markeredgewidth": 0, "rasterized": True, "zorder": 2.1}
+DOTS: dict[str, Any] = {"linestyle": "none", "marker": ".", "markeredgewidth": 0, "rasterized": True, "zorder": 2.1}
 
 # quantity: (title, columns of the legend, height [points] that the legend needs between axes and title)
 HEADINGS = {"calibration": ("Calibration, flux/eflux", 4, 28), "variance": ("Variance of the flux", 5, 16)}
 
-ROOM = {"left": 0.68, "right": 0.17, "bottom": 0.42, "top": 0.9, "between": (0.9, 0.2)}  # for labels and legends [inch]
+# Room around the panels, for labels and legends [inch].
+ROOM: dict[str, Any] = {"left": 0.68, "right": 0.17, "bottom": 0.42, "top": 0.9, "between": (0.9, 0.2)}
 LABEL_PLACES = (0.22, 0.37)  # distances of the axis labels below and beside a panel [inch]
 
 # Axis limits that most targets share; differences below the lower ones concern nobody.
@@ -97,7 +104,7 @@ def draw(spectrum: Spectrum) -> Figure:
     return finish(figure, spectrum.title, exposure.header.simulated)
 
 
-def _draw(panel, position, rows, quantity, enlarge=1):
+def _draw(panel: Axes, position: NDArray, rows: Mapping[str, NDArray], quantity: str, enlarge: float = 1) -> None:
     """All approximations of a quantity against ``position``, 1D[nrow]; enlarged, lines have dots too."""
     compared = np.isfinite(rows[quantity]).any()
     largest = 0
@@ -112,7 +119,7 @@ def _draw(panel, position, rows, quantity, enlarge=1):
             panel.plot(position, values, color=color, label=label)
         if size is not None or enlarge > 1:
             panel.plot(position, values, color=color, label=label, markersize=enlarge * (size or 3), **DOTS)
-    panel.axhline(np.finfo(np.float32).eps, color=GREY, linestyle=":", zorder=1, label="float32 precision")
+    panel.axhline(float(np.finfo(np.float32).eps), color=GREY, linestyle=":", zorder=1, label="float32 precision")
     lowest, highest = LIMITS[quantity]
     panel.set_yscale("log")
     panel.yaxis.set_major_formatter(power_of_ten)
@@ -121,14 +128,14 @@ def _draw(panel, position, rows, quantity, enlarge=1):
         panel.text(0.5, 0.5, "no pixel compared", transform=panel.transAxes, ha="center", va="center", color=GREY)
 
 
-def _legend(panel, columns):
+def _legend(panel: Axes, columns: int) -> None:
     """Legend between the axes and their title."""
     legend = panel.legend(loc="lower left", bbox_to_anchor=(0, 1), ncol=columns, borderpad=0)
     for handle in legend.legend_handles:
-        handle.set_markersize(LEGEND_DOT)
+        cast(Line2D, handle).set_markersize(LEGEND_DOT)
 
 
-def _compared_range(wave, values):
+def _compared_range(wave: NDArray, values: NDArray) -> tuple[float, float]:
     """First and last wavelength [Å] with a value; the whole spectrum's if none has one."""
     compared = np.flatnonzero(np.isfinite(values))
     ends = wave[compared[[0, -1]]] if compared.size else wave[[0, -1]]

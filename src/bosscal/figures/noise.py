@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from numpy.typing import NDArray
 
 from bosscal.figures.style import (
     BLACK,
@@ -23,11 +28,12 @@ from bosscal.results.spectrum import Spectrum
 
 RUNNING = 75  # pixels of the running median
 RATIO_RANGE = (0.6, 1.6)
-ROOM = {"left": 0.48, "right": 0.4, "bottom": 0.5, "top": 0.6, "between": (0, 1.35)}  # for labels [inch]
+# Room around the panels, for labels [inch].
+ROOM: dict[str, Any] = {"left": 0.48, "right": 0.4, "bottom": 0.5, "top": 0.6, "between": (0, 1.35)}
 LABEL_PLACES = (0.21, 0.27)  # distances of the axis labels below and beside a panel [inch]
 
 
-def running_median(values, width):
+def running_median(values: NDArray, width: int) -> tuple[NDArray[np.floating], NDArray[np.floating]]:
     """Median over blocks of ``width`` values, at the blocks' middles: two 1D arrays, positions and medians."""
     blocks = len(values) // width
     position = (np.arange(blocks) + 0.5) * width
@@ -62,7 +68,9 @@ def draw(spectrum: Spectrum) -> Figure:
     return finish(figure, spectrum.title, measurement.header.simulated)
 
 
-def _draw_ratios(axes, wave, measured, predictions, expected):
+def _draw_ratios(
+    axes: Axes, wave: NDArray, measured: NDArray, predictions: Mapping[str, NDArray], expected: str
+) -> None:
     """Running medians of the ratio for the laws that matter, over the pixels of the expected one."""
     axes.plot(
         wave, measured / predictions[expected], color=GREY, alpha=0.5, linestyle="none", marker=".", markersize=1.5,
@@ -78,14 +86,17 @@ def _draw_ratios(axes, wave, measured, predictions, expected):
     axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncol=3, fontsize=6, borderpad=0)
 
 
-def _rank(axes, measured, predictions, valid, expected):
+def _rank(
+    axes: Axes, measured: NDArray, predictions: Mapping[str, NDArray], valid: NDArray[np.bool_], expected: str
+) -> None:
     """Median and robust scatter of the ratio for every law, a line each; the expected law's is marked."""
     low, high = RATIO_RANGE
+    comparison = compare(measured, [predictions[name] for name in reversed(PREDICTIONS)], valid)
+    medians, scatters = comparison.median[:, 0], comparison.scatter[:, 0]
     for place, name in enumerate(reversed(PREDICTIONS)):
-        comparison = compare(measured, predictions[name], valid)
-        if comparison.median.mask[0]:
+        if np.ma.is_masked(medians[place]):
             continue
-        median, scatter = float(comparison.median[0]), float(comparison.scatter[0])
+        median, scatter = float(medians[place]), float(scatters[place])
         color = law_of(name).color
         axes.errorbar(
             np.clip(median, low, high), place, xerr=scatter, color=color, marker="o", markersize=3.5,

@@ -6,7 +6,9 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from numpy.typing import NDArray
 
 from bosscal.figures.style import BLACK, BLUE, GREEN, GREY, ON_EDGE, PAGE_WIDTH, RATIO_LABEL, RED, finish, new_figure
 
@@ -27,7 +29,7 @@ def draw(tables: Sequence[Table]) -> Figure:
     matplotlib.figure.Figure
         A row of panels per camera, a bar per exposure.
     """
-    by_camera = {}
+    by_camera: dict[str, dict[int, Table]] = {}
     for table in tables:
         by_camera.setdefault(str(table["camera"][0]), {})[int(table["expnum"][0])] = table
     cameras = sorted(by_camera)
@@ -68,13 +70,13 @@ OVERVIEW = (
 QUANTILES = (0, 0.05, 0.25, 0.5, 0.75, 0.95, 1)
 
 
-def _quantiles(table, name):
+def _quantiles(table: Table | None, name: str) -> NDArray[np.float64]:
     """:data:`QUANTILES` of a column's unmasked values; NaN if there are none or no table."""
     values = np.empty(0) if table is None else np.ma.compressed(np.ma.asarray(table[name], dtype=np.float64))
     return np.quantile(values, QUANTILES) if values.size else np.full(len(QUANTILES), np.nan)
 
 
-def _quantile_limits(quantiles, scale):
+def _quantile_limits(quantiles: NDArray, scale: str) -> tuple[float, float]:
     """Axis limits that show every 5-95 % line with some room, whatever single fibers do."""
     values = quantiles[..., [1, 5]]
     values = values[values > 0]  # nor NaN
@@ -88,7 +90,7 @@ def _quantile_limits(quantiles, scale):
     return low - margin, high + margin
 
 
-def _distributions(panel, quantiles, color):
+def _distributions(panel: Axes, quantiles: NDArray, color: str) -> None:
     """Bars of :data:`QUANTILES`, 2D[nexposure, 7]."""
     place = np.arange(len(quantiles))
     smallest, line_low, bar_low, middle, bar_high, line_high, largest = quantiles.T

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from numpy.typing import NDArray
 
 from bosscal.figures.style import (
     BLACK,
@@ -38,7 +41,7 @@ BELOW, LEGEND, BESIDE, BEYOND = 0.41, 0.17, 0.42, 0.17
 LABELS_BELOW, LABELS_BESIDE = 0.22, 0.08  # distances of axis labels, to which the width of the tick labels comes
 STEPS = 6  # between the ticks of all axes but wavelength: each tick takes time to draw
 
-DOTS = {"linestyle": "none", "marker": ".", "markersize": 1.5, "markeredgewidth": 0, "rasterized": True}
+DOTS: dict[str, Any] = {"linestyle": "none", "marker": ".", "markersize": 1.5, "markeredgewidth": 0, "rasterized": True}
 
 
 def draw(spectrum: Spectrum) -> Figure:
@@ -87,7 +90,7 @@ def _rows(spectrum: Spectrum) -> dict[str, Any]:
     return rows | {"good": measurement.good[0], "egood": measurement.good_electrons[0]}
 
 
-def _lay_out(figure, axes):
+def _lay_out(figure: Figure, axes: Any) -> None:
     """Make room for the tick labels that there are, with axis labels in line."""
     for panel in axes.flat:
         if panel.get_ylabel():
@@ -101,12 +104,12 @@ def _lay_out(figure, axes):
             place_labels(panel, LABELS_BELOW, LABELS_BESIDE + width)
 
 
-def _where(values, keep):
+def _where(values: NDArray, keep: NDArray[np.bool_]) -> NDArray:
     """``values`` with NaN, which matplotlib leaves out, where not ``keep``."""
     return np.where(keep, values, np.nan)
 
 
-def _top(values, percent, keep=None):
+def _top(values: NDArray, percent: float, keep: NDArray[np.bool_] | None = None) -> float:
     """Upper axis limit: a percentile of the values, or 1 where there is nothing to show."""
     if keep is not None:
         values = values[keep]
@@ -115,14 +118,14 @@ def _top(values, percent, keep=None):
     return top if top > 0 else 1
 
 
-def _lit_range(rows):
+def _lit_range(rows: Mapping[str, Any]) -> tuple[float, float]:
     """Wavelengths [Å] where the flat field is positive; all of a spec file's."""
     lit = np.flatnonzero(rows["flat"] > 0) if rows["flat"] is not None else np.arange(len(rows["wave"]))
     ends = rows["wave"][lit[[0, -1]]] if lit.size else rows["wave"][[0, -1]]
     return ends.min(), ends.max()
 
 
-def _say_if_empty(panel, shown):
+def _say_if_empty(panel: Axes, shown: NDArray[np.bool_]) -> None:
     """Say in a panel of dots that there is none."""
     if not shown.any():
         panel.text(
@@ -131,7 +134,7 @@ def _say_if_empty(panel, shown):
         )  # fmt: skip
 
 
-def _missing(panel, what):
+def _missing(panel: Axes, what: str) -> None:
     """Say in an empty panel why it is empty."""
     panel.text(
         0.5, 0.5, f"{what}:\nnot in a spec file", transform=panel.transAxes, ha="center", va="center", color=GREY
@@ -139,7 +142,7 @@ def _missing(panel, what):
     panel.set_yticks([])
 
 
-def _flux(panel, rows):
+def _flux(panel: Axes, rows: Mapping[str, Any]) -> None:
     observed, good = rows["flux"] + rows["sky"], rows["good"]
     panel.plot(rows["wave"], _where(observed, good), color=BLACK, label="flux + sky", **DOTS)
     panel.plot(rows["wave"], _where(rows["var"], good), color=RED, label="variance", **DOTS)
@@ -151,13 +154,13 @@ def _flux(panel, rows):
     legend_above(panel)
 
 
-def _electrons(panel, rows):
+def _electrons(panel: Axes, rows: Mapping[str, Any]) -> None:
     good = rows["egood"]
     panel.plot(rows["wave"], _where(rows["electrons"], good), color=BLACK, label="electrons", **DOTS)
     panel.plot(rows["wave"], _where(rows["evar"], good), color=RED, label="variance", **DOTS)
     panel.plot(rows["wave"], _where(rows["evar_pred"], good), color=BLUE, label="predicted", **DOTS)
     if rows["floor"] is not None:
-        panel.plot(rows["wave"], _where(rows["floor"], good), color=ORANGE, label="3 % floor")
+        panel.plot(rows["wave"], _where(rows["floor"], good), color=ORANGE, linewidth=0.5, label="floor")
     panel.plot(rows["wave"], rows["readnoise"], color=GREEN, label="read noise")
     panel.set_ylim(0, _top(rows["evar"], 99))
     _say_if_empty(panel, good)
@@ -165,7 +168,7 @@ def _electrons(panel, rows):
     legend_above(panel)
 
 
-def _flats(panel, rows):
+def _flats(panel: Axes, rows: Mapping[str, Any]) -> None:
     if rows["flat"] is None:
         _missing(panel, "flat fields")
         return
@@ -177,7 +180,7 @@ def _flats(panel, rows):
     legend_above(panel)
 
 
-def _calibration(panel, rows):
+def _calibration(panel: Axes, rows: Mapping[str, Any]) -> None:
     wave, applied = rows["wave"], rows["calib_applied"]
     applied = _where(applied, rows["good"] & rows["egood"] & (applied > 0))
     if rows["spcalib"] is None:
@@ -196,21 +199,24 @@ def _calibration(panel, rows):
     legend_above(panel)
 
 
-def _excess(panel, rows):
+def _excess(panel: Axes, rows: Mapping[str, Any]) -> None:
     excess = rows["evar"] - np.maximum(rows["electrons"], 0)
     shown = rows["egood"] & (excess > 0)
     excess_rms = np.sqrt(np.where(shown, excess, 0))
     panel.plot(rows["wave"], _where(excess_rms, shown), color=BLACK, label="√(variance − electrons)", **DOTS)
-    panel.plot(rows["wave"], rows["readnoise"], color=RED, label="predicted read noise")
+    panel.plot(rows["wave"], rows["readnoise"], color=RED, label="read noise")
+    top = _top(excess_rms, 95, shown)
     if rows["floor"] is not None:
-        panel.plot(rows["wave"], _where(np.sqrt(rows["floor"]), rows["egood"]), color=ORANGE, label="3 % floor")
-    panel.set_ylim(0, _top(excess_rms, 95, shown))
+        floor_rms = np.sqrt(rows["floor"])
+        panel.plot(rows["wave"], _where(floor_rms, shown), color=ORANGE, linewidth=0.5, label="3 % floor")
+        top = max(top, _top(floor_rms, 95, shown))
+    panel.set_ylim(0, top)
     _say_if_empty(panel, shown)
     panel.set_ylabel("Excess rms over shot noise [e⁻]")
     legend_above(panel)
 
 
-def _variances(panel, rows):
+def _variances(panel: Axes, rows: Mapping[str, Any]) -> None:
     limit = _top(rows["evar"], 99)
     good = rows["egood"]
     predicted = _where(rows["evar_pred"], good)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.colors import CenteredNorm, Normalize
 from matplotlib.figure import Figure
+from numpy.typing import ArrayLike, NDArray
 
 from bosscal.figures.style import (
     BLACK,
@@ -24,7 +26,7 @@ from bosscal.figures.style import (
     new_figure,
 )
 from bosscal.results.prediction import Prediction
-from bosscal.survey.exposure import FrameExposure
+from bosscal.survey.exposure import CameraExposure, FrameExposure
 
 if TYPE_CHECKING:
     from astropy.table import Table
@@ -38,7 +40,7 @@ KINDS = {
 }
 
 
-def fiber_kinds(objtype, has_data):
+def fiber_kinds(objtype: ArrayLike, has_data: ArrayLike) -> NDArray[np.str_]:
     """Kind of every fiber, a key of :data:`KINDS`.
 
     Parameters
@@ -58,7 +60,7 @@ def draw(exposure: FrameExposure, prediction: Prediction, table: Table) -> Figur
     return variance_ratios(exposure, table)
 
 
-def variance_ratios(exposure, table):
+def variance_ratios(exposure: CameraExposure, table: Table) -> Figure:
     """Measured over predicted variance of every fiber of a camera exposure: by number, and on the focal plane.
 
     Parameters
@@ -77,7 +79,7 @@ def variance_ratios(exposure, table):
     kinds = fiber_kinds(exposure.objtype, np.isfinite(median))
 
     figure = new_figure(PAGE_WIDTH, 5.6, layout="constrained")
-    rows = figure.subfigures(2, 1, height_ratios=(2.45, 3.0))
+    rows: Any = figure.subfigures(2, 1, height_ratios=(2.45, 3.0))
     _ratio_by_fiber(rows[0].subplots(), exposure.fiber, kinds, median, scatter)
     left, right = rows[1].subplots(1, 2, sharex=True, sharey=True)
     # The reference is a ratio of 1, so a map that diverges from it; colors saturate where a few fibers would rule.
@@ -91,13 +93,13 @@ def variance_ratios(exposure, table):
     return finish(figure, exposure_title(exposure.header, title), exposure.header.simulated)
 
 
-def _range(values):
+def _range(values: NDArray) -> NDArray[np.float64]:
     """1 % and 99 % quantiles of the finite values; (1, 1) if there are none."""
     values = values[np.isfinite(values)]
     return np.quantile(values, (0.01, 0.99)) if values.size else np.ones(2)
 
 
-def _ratio_by_fiber(panel, fiber, kinds, median, scatter):
+def _ratio_by_fiber(panel: Axes, fiber: NDArray, kinds: NDArray[np.str_], median: NDArray, scatter: NDArray) -> None:
     """Median ratio and its scatter against fiber number."""
     low, high = _range(median - scatter)[0], _range(median + scatter)[1]
     margin = 0.15 * (high - low) + 0.02
@@ -125,7 +127,15 @@ def _ratio_by_fiber(panel, fiber, kinds, median, scatter):
     legend.set_in_layout(False)
 
 
-def _focal_plane(panel, exposure, kinds, values, colors, norm, label):
+def _focal_plane(
+    panel: Axes,
+    exposure: CameraExposure,
+    kinds: NDArray[np.str_],
+    values: NDArray,
+    colors: str,
+    norm: Normalize,
+    label: str,
+) -> None:
     """Values as colors at the fibers' places in the focal plane."""
     x, y = exposure.xfocal, exposure.yfocal
     for kind, (_, marker, size, color) in KINDS.items():

@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from matplotlib import colormaps
+from matplotlib.axes import Axes
 from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
+from numpy.typing import NDArray
 
 from bosscal.base.arithmetic import reldiff, safe_ratio
 from bosscal.calibration.measurement import measure
@@ -49,13 +51,14 @@ def draw(exposure: FrameExposure, prediction: Prediction, table: Table) -> Figur
     return residual_images(exposure, np.ma.masked_array(of_flux, exposure.ivar <= 0), tutorial_reldiff)
 
 
-def residual_images(exposure, flux_reldiff, tutorial_reldiff):
+def residual_images(
+    exposure: FrameExposure, flux_reldiff: np.ma.MaskedArray, tutorial_reldiff: np.ma.MaskedArray
+) -> Figure:
     """Where in a camera exposure the exact model and the tutorial's differ from the pipeline, fiber by row.
 
     Parameters
     ----------
-    exposure : CameraExposure
-        Of the per-plate files.
+    exposure : FrameExposure
     flux_reldiff : 2D[nfiber, nrow] masked array
         Relative difference of the flux that the exact model predicts; masked without data.
     tutorial_reldiff : 2D[nfiber, nrow] masked array
@@ -80,7 +83,14 @@ def residual_images(exposure, flux_reldiff, tutorial_reldiff):
     return finish(figure, exposure_title(exposure.header, title), exposure.header.simulated)
 
 
-def _image(panel, exposure, reldiff, group, limits, label):
+def _image(
+    panel: Axes,
+    exposure: FrameExposure,
+    reldiff: np.ma.MaskedArray,
+    group: int,
+    limits: tuple[float, float],
+    label: str,
+) -> None:
     """Image of relative differences on a logarithmic scale with its color bar."""
     low, high = limits
     row, fiber = exposure.row, exposure.fiber
@@ -102,7 +112,7 @@ def _image(panel, exposure, reldiff, group, limits, label):
     panel.figure.colorbar(image, ax=panel, extend="both", pad=0.015, aspect=28, label=label)
 
 
-def _rows_with_data(row, *images):
+def _rows_with_data(row: NDArray, *images: np.ma.MaskedArray) -> tuple[float, float]:
     """Limits of an axis about the rows in which some fiber has data; all rows if none has."""
     lit = np.flatnonzero(np.any([~np.ma.getmaskarray(image).all(axis=0) for image in images], axis=0))
     first, last = (lit[0], lit[-1]) if lit.size else (0, len(row) - 1)
@@ -110,7 +120,7 @@ def _rows_with_data(row, *images):
     return max(row[first] - margin, row[0] - 0.5), min(row[last] + margin, row[-1] + 0.5)
 
 
-def _largest(values, group):
+def _largest(values: np.ma.MaskedArray, group: int) -> np.ma.MaskedArray:
     """Largest value of every ``group`` of adjacent rows; masked where all are. 2D[nfiber, ceil(nrow / group)]."""
     nfiber, nrow = values.shape
     padded = np.ma.masked_all((nfiber, -(-nrow // group) * group))
@@ -118,7 +128,7 @@ def _largest(values, group):
     return padded.reshape(nfiber, -1, group).max(axis=2)
 
 
-def _wavelength_axis(panel, exposure):
+def _wavelength_axis(panel: Axes, exposure: FrameExposure) -> None:
     """Wavelengths of the middle fiber above a panel whose axis is the CCD row."""
     middle = len(exposure.fiber) // 2
     wave = 10 ** exposure.loglam[middle]

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import gc
 import math
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any, Literal, cast
 
 import matplotlib
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.backends.backend_pdf import FigureCanvasPdf
 from matplotlib.figure import Figure
 from PIL import Image
 
-from bosscal.base.files import replacing
+from bosscal.base.files import Pathlike, replacing
 from bosscal.survey.exposure import Header
 
 # Okabe & Ito's palette, which readers with any colour vision can tell apart (https://jfly.uni-koeln.de/color/).
@@ -32,9 +35,9 @@ RATIO_LABEL = "Measured / predicted variance"
 NO_DATA = "#bdbdbd"
 
 # Markers on the frame are drawn whole; a layout that makes room for them fails where there are none.
-ON_EDGE = {"clip_on": False, "in_layout": False}
+ON_EDGE: dict[str, Any] = {"clip_on": False, "in_layout": False}
 
-_SETTINGS = {
+_SETTINGS: dict[str, Any] = {
     "font.size": 8,
     "axes.labelsize": 8,
     "axes.titlesize": 8,
@@ -67,7 +70,7 @@ TITLE_HEIGHT = 0.3  # of the title with the room around it [inch]
 
 
 @contextmanager
-def style():
+def style() -> Iterator[None]:
     """matplotlib's settings for every figure; the user's own matplotlibrc has no say.
 
     A figure is ten thousands of objects that live until it is saved, so looking for garbage meanwhile is in vain.
@@ -77,21 +80,29 @@ def style():
     try:
         with matplotlib.rc_context():
             matplotlib.rcdefaults()
-            matplotlib.rcParams.update(_SETTINGS)
+            matplotlib.rcParams.update(cast(Any, _SETTINGS))
             yield
     finally:
         if collecting:
             gc.enable()
 
 
-def new_figure(width, height, layout=None):
+def new_figure(width: float, height: float, layout: Literal["constrained"] | None = None) -> Figure:
     """Figure of a size [inch]; the layout engines that can be named take as long as drawing does."""
     figure = Figure(figsize=(width, height), dpi=DPI, layout=layout)
     FigureCanvasAgg(figure)
     return figure
 
 
-def margins(figure, shape, left, right, bottom, top, between=(0, 0)):
+def margins(
+    figure: Figure,
+    shape: tuple[int, ...],
+    left: float,
+    right: float,
+    bottom: float,
+    top: float,
+    between: tuple[float, float] = (0, 0),
+) -> dict[str, float]:
     """Keywords of a grid of panels that leave room for what is written around them.
 
     Parameters
@@ -119,20 +130,20 @@ def margins(figure, shape, left, right, bottom, top, between=(0, 0)):
     }  # fmt: skip
 
 
-def place_labels(panel, below, beside):
+def place_labels(panel: Axes, below: float, beside: float) -> None:
     """Put the labels of a panel's axes at these distances [inch]; matplotlib would measure every tick label for it."""
-    width, height = panel.figure.get_size_inches() * panel.get_position().size
+    width, height = cast(Figure, panel.figure).get_size_inches() * panel.get_position().size
     panel.xaxis.set_label_coords(0.5, -below / height)
     panel.yaxis.set_label_coords(-beside / width, 0.5)
 
 
-def tick_label_width(panel):
+def tick_label_width(panel: Axes) -> float:
     """Width of the widest tick label of a panel's vertical axis [inch], digits taken for the widest character."""
-    labels = panel.yaxis.get_major_formatter().format_ticks(panel.get_yticks())
+    labels = panel.yaxis.get_major_formatter().format_ticks(list(panel.get_yticks()))
     return _DIGIT_WIDTH * max(map(len, labels), default=0)
 
 
-def finish(figure, title, simulated):
+def finish(figure: Figure, title: str, simulated: bool) -> Figure:
     """Give a figure its title, and say on the figure itself if its data are simulated; returns the figure."""
     width, height = figure.get_size_inches()
     top = 1 - EDGE / height
@@ -146,13 +157,16 @@ def finish(figure, title, simulated):
     return figure
 
 
-def legend_above(axes):
-    """Legend in one row above the axes, where it hides no data."""
-    legend = axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncol=9, markerscale=5, borderpad=0)
+def legend_above(axes: Axes) -> None:
+    """Legend in one row above the axes, where it hides no data; five entries stand closer than four."""
+    close: dict[str, Any] = (
+        {"handlelength": 0.7, "columnspacing": 0.5} if len(axes.get_legend_handles_labels()[0]) > 4 else {}
+    )
+    legend = axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncol=9, markerscale=5, borderpad=0, **close)
     legend.set_in_layout(False)  # or it would shrink the axes
 
 
-def power_of_ten(value, _position=None):
+def power_of_ten(value: float, _position: float | None = None) -> str:
     """Label of a tick at a power of ten, without mathtext."""
     return "10" + str(round(math.log10(value))).translate(_SUPERSCRIPTS)
 
@@ -160,7 +174,7 @@ def power_of_ten(value, _position=None):
 _SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
-def save(figure, *paths):
+def save(figure: Figure, *paths: Pathlike) -> None:
     """Write a figure to PNG or PDF files, without dates: the same figure is the same bytes.
 
     Canvases are asked directly: ``savefig`` would draw twice where there is a layout engine.

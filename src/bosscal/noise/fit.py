@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +18,7 @@ _SINGULAR = 1e-12  # of a normal matrix: a pivot below this share of its diagona
 
 @dataclass(frozen=True)
 class Comparison:
-    """Measured/predicted variance of every fiber over its valid pixels, three ND[..., nfiber]; masked without any.
+    """Measured/predicted variance of every fiber over its valid pixels, by prediction; masked without any.
 
     ``median`` and ``scatter`` (1.4826 MAD) of the ratio, and ``deviation``, the median of \\|ratio - 1\\|, which
     is small only where both bias and scatter are; it ranks the laws.
@@ -29,26 +29,29 @@ class Comparison:
     deviation: np.ma.MaskedArray
 
 
-def compare(measured: NDArray, predicted: NDArray, valid: NDArray[np.bool_]) -> Comparison:
-    """Compare two variances pixel by pixel.
+def compare(measured: NDArray, predicted: Sequence[NDArray], valid: NDArray[np.bool_]) -> Comparison:
+    """Compare a variance with several predictions, pixel by pixel.
 
     Parameters
     ----------
     measured : 2D[nfiber, nrow]
-    predicted : ND[..., nfiber, nrow]
-        In the same unit; of several laws at once, say.
+    predicted : sequence of 2D[nfiber, nrow]
+        In the same unit, of npred laws.
     valid : 2D[nfiber, nrow] of bool
-        True where a pixel counts; one whose ratio is not finite does not.
+        True where a pixel counts; one whose prediction is not positive and finite does not.
 
     Returns
     -------
     Comparison
+        Of arrays 2D[npred, nfiber].
     """
-    known = valid & (predicted > 0)
     # How far the ratio is from 1, which float32 resolves to 1e-8 where it matters.
-    excess = np.divide(measured, predicted, out=np.full(np.shape(predicted), np.inf), where=known)
-    excess -= 1
-    ordered = SortedRows(excess.astype(np.float32), np.isfinite(excess))
+    excess = np.empty((len(predicted), *valid.shape), dtype=np.float32)
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):  # where nothing is valid
+        for place, prediction in enumerate(predicted):
+            excess[place] = measured / prediction - 1
+    excess[:, ~valid] = np.inf
+    ordered = SortedRows(excess)
     median = ordered.median()
     return Comparison(
         median=1 + median,
@@ -116,28 +119,39 @@ def fit_variance(
     light /= size[0, :, np.newaxis]
     floor /= size[1, :, np.newaxis]
 
-    # Products of the terms with each other and with the variance: every iteration weights and sums them.
-    terms = (light, floor, np.ones_like(light))
-    pairs = [(0, 0), (0, 1), (0, 2), (1, 1), (1, 2), (2, 2)]
-    products = [terms[i] * terms[j] for i, j in pairs] + [term * variance for term in terms]
+    nfiber = len(light)
+    normal, right = np.empty((3, 3, nfiber)), np.empty((3, nfiber))
+    least = 0.1 * variance
     weight = np.where(valid, 1 / variance**2, 0.0)
     medians = RowMedians(valid)
     for _ in range(_ITERATIONS):
-        sums = np.stack([np.einsum("fr,fr->f", product, weight) for product in products])
-        normal = np.empty((3, 3, len(light)))
-        for value, (i, j) in zip(sums[:6], pairs, strict=True):
-            normal[i, j] = normal[j, i] = value
+        of_light, of_floor = weight * light, weight * floor
+        for row, term in enumerate((of_light, of_floor, weight)):
+            right[row] = np.einsum("fr,fr->f", term, variance)
+        normal[0, 0] = np.einsum("fr,fr->f", of_light, light)
+        normal[0, 1] = normal[1, 0] = np.einsum("fr,fr->f", of_light, floor)
+        normal[1, 1] = np.einsum("fr,fr->f", of_floor, floor)
+        normal[0, 2] = normal[2, 0] = of_light.sum(axis=1)
+        normal[1, 2] = normal[2, 1] = of_floor.sum(axis=1)
+        normal[2, 2] = weight.sum(axis=1)
         inverse_normal = _inverse(normal)
-        coefficients = (inverse_normal * sums[6:]).sum(axis=1)
+        coefficients = (inverse_normal * right).sum(axis=1)
         expected = coefficients[0][:, np.newaxis] * light
-        expected += coefficients[1][:, np.newaxis] * floor
+        expected += np.multiply(coefficients[1][:, np.newaxis], floor, out=of_floor)
         expected += coefficients[2][:, np.newaxis]
         # A fit may go through zero on the way; the measurement bounds how small a variance can be.
-        np.maximum(expected, 0.1 * variance, out=expected)
-        residual = np.abs(variance / expected - 1)
-        scatter = MAD_TO_SIGMA * np.ma.filled(medians(residual), 0)
-        allowed = _HUBER * scatter[:, np.newaxis] / np.maximum(residual, np.finfo(np.float64).tiny)
-        weight = np.where(valid, np.minimum(1, allowed) / expected**2, 0.0)
+        np.maximum(expected, least, out=expected)
+        per_expected = np.reciprocal(expected, out=expected)
+        residual = np.multiply(variance, per_expected, out=of_light)
+        residual -= 1
+        size_of_residual = np.abs(residual.astype(np.float32))
+        scatter = MAD_TO_SIGMA * np.ma.filled(medians(size_of_residual), 0)
+        # Huber's weight is 1 up to the allowed residual, then falls as its inverse.
+        allowed = np.maximum(_HUBER * scatter, np.finfo(np.float32).tiny).astype(np.float32)[:, np.newaxis]
+        huber = np.divide(allowed, np.maximum(size_of_residual, allowed), out=size_of_residual)
+        huber *= valid
+        weight = np.multiply(per_expected, per_expected, out=weight)
+        weight *= huber
     diagonal = np.maximum(np.einsum("iif->if", inverse_normal), 0)
     scale = np.stack([*size, np.ones_like(size[0])])
     errors = scatter * np.sqrt(diagonal) / scale
@@ -171,10 +185,3 @@ def _inverse(normal: NDArray[np.float64]) -> NDArray[np.float64]:
                 result[other] -= factor * result[pivot]
                 matrix[other] -= factor * matrix[pivot]
     return result
-
-
-def concatenate(fits: list[VarianceFit]) -> VarianceFit:
-    """The fits of several blocks of fibers as one."""
-    return VarianceFit(
-        *(np.ma.concatenate([getattr(fit, field.name) for fit in fits]) for field in fields(VarianceFit))
-    )

@@ -131,8 +131,8 @@ def effective_width(ratio: ArrayLike, sigma: ArrayLike) -> NDArray[np.float64]:
     nsigma, nlevel = table.shape
     row, up = _position(sigma, *WIDTH_RANGE, nsigma)
     # The logarithm's last digit is another on other processors; it does not survive rounding to float32.
-    level = np.log1p(np.asarray(ratio, dtype=np.float64)).astype(np.float32)
-    column, right = _position(np.minimum(level, np.float32(_LEVEL_MAX)), 0, _LEVEL_MAX, nlevel)
+    level = np.log1p(np.asarray(ratio, dtype=np.float64)).astype(np.float32).astype(np.float64)
+    column, right = _position(np.minimum(level, _LEVEL_MAX), 0, _LEVEL_MAX, nlevel)
     flat, corner = table.ravel(), row * nlevel + column
     low, high = flat[corner], flat[corner + nlevel]
     low = low + right * (flat[corner + 1] - low)
@@ -140,7 +140,7 @@ def effective_width(ratio: ArrayLike, sigma: ArrayLike) -> NDArray[np.float64]:
     return low + up * (high - low)
 
 
-def profile_sums(sigma: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def profile_sums(sigma: ArrayLike) -> tuple[NDArray[np.floating], NDArray[np.floating]]:
     """1/Σp² and Σp³/(Σp²)², averaged over phase, by linear interpolation in a table.
 
     Parameters

@@ -99,7 +99,7 @@ def sky_statistics(
         If fewer pixels than one bin of chi² needs are valid.
     """
     valid = valid & (variance > 0)
-    nsky = np.count_nonzero(valid.any(axis=1))
+    nsky = int(np.count_nonzero(valid.any(axis=1)))
     order = np.argsort(loglam[valid], kind="stable")
     if order.size < SKY_BIN_ROWS * max(nsky, 1):
         raise ValueError(f"sky chi² needs sky fibers with at least {SKY_BIN_ROWS} valid pixels")
@@ -115,10 +115,11 @@ def sky_statistics(
     chi2 = np.maximum(_smooth(np.quantile(ratio, 2 / 3, axis=1) / GAUSSIAN_CHI2), 1)
     mean = chi2.mean()
     sampling_error = QUANTILE_ERROR * mean / math.sqrt(ratio.size)
-    agrees = mean_chi2 is not None and (
-        GAUSSIAN_CHI2 * mean - 4 * sampling_error < mean_chi2 < mean + 4 * sampling_error
-    )
-    if agrees and mean > 1 and mean_chi2 > 1:
+    if (
+        mean_chi2 is not None
+        and GAUSSIAN_CHI2 * mean - 4 * sampling_error < mean_chi2 < mean + 4 * sampling_error
+        and min(mean, mean_chi2) > 1
+    ):
         chi2 = 1 + (chi2 - 1) * (mean_chi2 - 1) / (mean - 1)
     return SkyStatistics(
         chi2_loglam=binned(loglam, SKY_BIN_ROWS).mean(axis=1),

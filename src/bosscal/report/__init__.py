@@ -1,8 +1,12 @@
 """The report: one HTML page that holds everything it shows."""
 
+from __future__ import annotations
+
 import base64
 import io
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import jinja2
 import numpy as np
@@ -12,6 +16,11 @@ from PIL import Image
 from bosscal.calibration.budget import APPROXIMATIONS
 from bosscal.noise.law import SKY_SUFFIX
 from bosscal.noise.laws import LAWS, label_of
+from bosscal.survey.exposure import Header
+from bosscal.survey.targets import Target
+
+if TYPE_CHECKING:
+    from astropy.table import Table
 
 FOLDER = Path(__file__).parent
 MANY = 40  # spectra, beyond which their figures are embedded as previews: a page of 100 would have 100 MB
@@ -40,30 +49,30 @@ FIT = (("fit_a", "a", 3), ("fit_b", "b", 4), ("fit_c", "c [(e⁻)²]", 1))
 READNOISE = tuple(f"rdnoise{amplifier}" for amplifier in range(4))
 
 
-def _cell(row, name, form):
+def _cell(row: Any, name: str, form: str) -> str:
     value = row[name]
     if np.ma.is_masked(value):
         return "–"
     return "0" if value == 0 else form.format(value)  # 0 is exact: the same float32 numbers
 
 
-def _size(value):
+def _size(value: float) -> str:
     """A relative difference, where 0 means exactly 0."""
     return f"{value:.1e}" if value else "0"
 
 
-def _fit(row, name, digits):
+def _fit(row: Any, name: str, digits: int) -> str:
     """A fitted value with its uncertainty."""
     if np.ma.is_masked(row[name]):
         return "–"
     return f"{row[name]:.{digits}f} ± {row[f'{name}_error']:.{digits}f}"
 
 
-def _readnoise(row):
+def _readnoise(row: Any) -> str:
     return "/".join(f"{row[name]:.2f}" for name in READNOISE)
 
 
-def _published_rows(targets, summary, published):
+def _published_rows(targets: Sequence[Target], summary: Table, published: Mapping[str, Any]) -> list[dict[str, Any]]:
     """The tutorial's published numbers beside ours, for the targets that it shows."""
     rows = []
     for target, row in zip(targets, summary, strict=True):
@@ -84,7 +93,7 @@ def _published_rows(targets, summary, published):
     return rows
 
 
-def _budget_rows(budget):
+def _budget_rows(budget: Table) -> list[dict[str, Any]]:
     """Largest and median effect of each approximation over all targets' budgets."""
     rows = []
     for name, approximation in APPROXIMATIONS.items():
@@ -105,7 +114,7 @@ def _budget_rows(budget):
     return rows
 
 
-def _origin(budget, published):
+def _origin(budget: Table, published: Mapping[str, Any]) -> str:
     """Where the tutorial's red number comes from, in a sentence with our measured values; empty without red spectra."""
     red = budget[np.char.startswith(np.asarray(budget["camera"], dtype=str), "r")]
     derivative = np.ma.asarray(red["max_reldiff"][red["approximation"] == "derivative"]).compressed()
@@ -122,11 +131,11 @@ def _origin(budget, published):
     )
 
 
-def _embedded(png):
+def _embedded(png: bytes) -> str:
     return base64.b64encode(png).decode("ascii")
 
 
-def _preview(png):
+def _preview(png: bytes) -> bytes:
     """A PNG made smaller, with 256 colors."""
     image = Image.open(io.BytesIO(png)).convert("RGB")
     height = round(image.height * PREVIEW_WIDTH / image.width)
@@ -135,7 +144,16 @@ def _preview(png):
     return small.getvalue()
 
 
-def render(run, targets, summary, budget, figures, plates, headers, versions):
+def render(
+    run: Mapping[str, Any],
+    targets: Sequence[Target],
+    summary: Table,
+    budget: Table | None,
+    figures: Sequence[Mapping[str, bytes]],
+    plates: Mapping[str, Any],
+    headers: Sequence[Header],
+    versions: Mapping[str, str],
+) -> str:
     """The page as HTML that refers to nothing outside itself.
 
     Parameters

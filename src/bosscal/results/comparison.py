@@ -12,6 +12,7 @@ from bosscal.base.arithmetic import reldiff, safe_ratio
 from bosscal.base.errors import UserError
 from bosscal.base.statistics import row_maximum
 from bosscal.base.tables import IDENTITY, build_table
+from bosscal.base.threads import each
 from bosscal.calibration.measurement import Measurement, measure
 from bosscal.calibration.pipeline import APODIZED_ROWS
 from bosscal.calibration.tutorial import reconstruct
@@ -99,13 +100,15 @@ _NOT_IN_SPEC = (
 )
 
 
-def compare_fibers(exposure: CameraExposure, prediction: Prediction) -> Table:
+def compare_fibers(exposure: CameraExposure, prediction: Prediction, threads: int = 1) -> Table:
     """One row per fiber of a camera exposure.
 
     Parameters
     ----------
     exposure : CameraExposure
     prediction : Prediction
+    threads : int
+        Bundles of fibers that are worked on at the same time.
 
     Returns
     -------
@@ -121,15 +124,17 @@ def compare_fibers(exposure: CameraExposure, prediction: Prediction) -> Table:
     facts["noise_law"] = law
     values: dict[str, Any] = {name: np.full(nfiber, value) for name, value in facts.items()}
     values |= {"fiber": exposure.fiber, "objtype": exposure.objtype}
-    blocks = []
-    for places in exposure.bundles():
+
+    def of_bundle(places: slice) -> dict[str, NDArray]:
         bundle, predicted = exposure.take(places), prediction.take(places)
         measurement = measure(bundle, predicted.calib, prediction.header.mask_allow)
-        blocks.append(
+        return (
             _counts(bundle, measurement)
             | _calibration_columns(bundle, predicted, measurement)
             | _noise_columns(measurement, predicted.sky_variance, law)
         )
+
+    blocks = list(each(of_bundle, exposure.bundles(), threads))
     values |= {name: np.ma.concatenate([block[name] for block in blocks]) for name in blocks[0]}
     return build_table(values, {name: COLUMNS[name] for name in COLUMNS if name not in TARGET_COLUMNS})
 
@@ -194,7 +199,7 @@ def _noise_columns(measurement: Measurement, sky_variance: NDArray, law: str) ->
     rows = _extent(valid)
     predictions = predict_variances(measurement, sky_variance)
     other_order = LAWS[law].variance(measurement.with_measured_order()) + sky_variance
-    predicted = np.stack([*(predictions[name][:, rows] for name in PREDICTIONS), other_order[:, rows]])
+    predicted = [prediction[:, rows] for prediction in (*(predictions[name] for name in PREDICTIONS), other_order)]
     everything = fit.compare(measured[:, rows], predicted, valid[:, rows])
     comparisons = {
         name: fit.Comparison(everything.median[place], everything.scatter[place], everything.deviation[place])

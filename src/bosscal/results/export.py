@@ -8,11 +8,12 @@ from numpy.typing import NDArray
 
 from bosscal.base.arithmetic import inverse
 from bosscal.base.files import Pathlike, replacing
+from bosscal.base.threads import each
 from bosscal.calibration.measurement import measure
 from bosscal.noise.law import SKY_SUFFIX
 from bosscal.noise.laws import LAWS
 from bosscal.results.prediction import Prediction
-from bosscal.survey.exposure import FLUX, FrameExposure
+from bosscal.survey.exposure import BUNDLE, FLUX, FrameExposure
 
 # name of the HDU: (BUNIT, meaning), in the order of the file; all 2D[nfiber, nrow]
 IMAGES = {
@@ -30,13 +31,19 @@ IMAGES = {
 }
 
 
-def calibration_images(exposure: FrameExposure, prediction: Prediction) -> dict[str, NDArray]:
+# How images of few different values are compressed.
+COMPRESSED = {"ADDITIVE": "GZIP_1", "READNOIS": "GZIP_1", "MASK": "RICE_1"}
+
+
+def calibration_images(exposure: FrameExposure, prediction: Prediction, threads: int = 1) -> dict[str, NDArray]:
     """The images of an spCalib file.
 
     Parameters
     ----------
     exposure : FrameExposure
     prediction : Prediction
+    threads : int
+        Bundles of fibers that are worked on at the same time.
 
     Returns
     -------
@@ -50,7 +57,8 @@ def calibration_images(exposure: FrameExposure, prediction: Prediction) -> dict[
     images["EVARSKY"][:] = prediction.sky_variance
     if prediction.additive is not None:
         images["ADDITIVE"][:] = prediction.additive
-    for places in exposure.bundles():
+
+    def fill(places: slice) -> None:
         bundle = exposure.take(places)
         measurement = measure(bundle, prediction.calib[places], prediction.header.mask_allow)
         images["LOGLAM"][places] = bundle.loglam
@@ -61,16 +69,18 @@ def calibration_images(exposure: FrameExposure, prediction: Prediction) -> dict[
         images["EVARPRED"][places] = law.variance(measurement) + prediction.sky_variance[places]
         images["READNOIS"][places] = measurement.readnoise
         images["SIGMA"][places] = measurement.sigma
+
+    list(each(fill, exposure.bundles(), threads))
     return images
 
 
-def write_calib(path: Pathlike, exposure: FrameExposure, prediction: Prediction) -> None:
+def write_calib(path: Pathlike, exposure: FrameExposure, prediction: Prediction, threads: int = 1) -> None:
     """Write the spCalib file of a camera exposure.
 
     Parameters
     ----------
     path : path
-    exposure, prediction
+    exposure, prediction, threads
         As for :func:`calibration_images`.
     """
     facts = exposure.header
@@ -90,10 +100,10 @@ def write_calib(path: Pathlike, exposure: FrameExposure, prediction: Prediction)
     for name, checksum in facts.inputs:
         header["HISTORY"] = f"input {name}"
         header["HISTORY"] = f"  SHA-1 {checksum}"
-    images = calibration_images(exposure, prediction)
+    images = calibration_images(exposure, prediction, threads)
     hdus = [fits.PrimaryHDU(header=header)]
     for name, (unit, meaning) in IMAGES.items():
-        hdu = fits.ImageHDU(images[name], name=name)
+        hdu = _image(name, images[name])
         if unit:
             hdu.header["BUNIT"] = unit
         hdu.header["COMMENT"] = meaning
@@ -101,6 +111,14 @@ def write_calib(path: Pathlike, exposure: FrameExposure, prediction: Prediction)
     hdus.append(_plug_map(exposure))
     with replacing(path) as temporary:
         fits.HDUList(hdus).writeto(temporary, overwrite=True)
+
+
+def _image(name: str, image: NDArray) -> fits.ImageHDU | fits.CompImageHDU:
+    """An image, compressed without loss if it is one of few different values, which every reader of FITS unpacks."""
+    if name not in COMPRESSED:
+        return fits.ImageHDU(image, name=name)
+    tiles = {"tile_shape": (min(BUNDLE, len(image)), image.shape[1]), "quantize_level": 0}
+    return fits.CompImageHDU(image, name=name, compression_type=COMPRESSED[name], **tiles)
 
 
 def _plug_map(exposure: FrameExposure) -> fits.BinTableHDU:

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bosscal.base.arithmetic import inverse
+from bosscal.base.elementary import power_of_ten
 from bosscal.base.tables import IDENTITY, build_table
 from bosscal.calibration.pipeline import FLAT_THRESHOLD, inverse_distortion
 from bosscal.survey.exposure import FrameExposure
@@ -16,6 +17,8 @@ from bosscal.survey.masks import good_pixels
 
 if TYPE_CHECKING:
     from astropy.table import Table
+
+Index = int | np.integer
 
 # --- Thresholds, set on 2026-11-22 -----------------------------------------------------------------------------------
 
@@ -67,7 +70,9 @@ COLUMNS = {
 }
 
 
-def find_outliers(exposure, flux_predicted, table, bits, allowed_bits=0):
+def find_outliers(
+    exposure: FrameExposure, flux_predicted: NDArray, table: Table, bits: Mapping[str, int], allowed_bits: int = 0
+) -> Table:
     """Fibers that stand out, one row each.
 
     A fiber gets the first reason that applies, in an order in which causes come before what they entail:
@@ -114,20 +119,21 @@ def find_outliers(exposure, flux_predicted, table, bits, allowed_bits=0):
         ("sky-line residual", _sky_line_residual(exposure, allowed_bits)),
         ("noise", _noise(table["noise_ratio_median"])),
     )
-    found = {}
+    found: dict[int, tuple[str, float, str]] = {}
     for reason, fibers in checks:
         for index, value, line in fibers:
             found.setdefault(int(index), (reason, float(value), line))
     return _table(exposure, found)
 
 
-def _table(exposure, found):
+def _table(exposure: FrameExposure, found: Mapping[int, tuple[str, float, str]]) -> Table:
     header = exposure.header
     index = np.array(sorted(found), dtype=np.int64)
     reason, value, line = ([found[position][part] for position in index] for part in range(3))
     number = len(index)
     values = {
-        name: np.full(number, getattr(header, name)) for name in ("release", "plate", "mjd", "camera", "expnum", "simulated")
+        name: np.full(number, getattr(header, name))
+        for name in ("release", "plate", "mjd", "camera", "expnum", "simulated")
     }
     values |= {
         "fiber": exposure.fiber[index],
@@ -139,21 +145,22 @@ def _table(exposure, found):
     return build_table(values, COLUMNS)
 
 
-# Every check yields (index of the fiber, value, line).
+# What every check yields: index of the fiber, value, line.
+Found = Iterator[tuple[Index, float | np.integer, str]]
 
 
-def _fiber_bits(exposure):
+def _fiber_bits(exposure: FrameExposure) -> NDArray[np.int32]:
     """Bits of the fiber in the flat, or on every pixel of its spectrum. 1D[nfiber]."""
     return exposure.fibermask | np.bitwise_and.reduce(exposure.emask, axis=1)
 
 
-def _unplugged(exposure, bits):
+def _unplugged(exposure: FrameExposure, bits: Mapping[str, int]) -> Found:
     npix = np.count_nonzero(exposure.eivar > 0, axis=1)
     for index in np.flatnonzero(_fiber_bits(exposure) & bits["NOPLUG"]):
         yield index, npix[index], "no fiber was plugged here (NOPLUG)"
 
 
-def _dead(exposure, bits):
+def _dead(exposure: FrameExposure, bits: Mapping[str, int]) -> Found:
     signs = {
         "BADTRACE": (_fiber_bits(exposure) & bits["BADTRACE"]) != 0,
         "BADFLAT": (_fiber_bits(exposure) & bits["BADFLAT"]) != 0,
@@ -164,11 +171,11 @@ def _dead(exposure, bits):
         yield index, 0, f"no pixel with data: {', '.join(name for name, sign in signs.items() if sign[index])}"
 
 
-def _bad_correction(exposure):
+def _bad_correction(exposure: FrameExposure) -> Found:
     data, corr = exposure.eivar > 0, exposure.corr
     _, corr_mean, distort_mean = exposure.means
     low, high = CORRECTION_RANGE
-    # The pipeline divides by 1/A and by 1/D, so its thresholds are on the inverses (bosscal.calibration.pipeline.calibrate).
+    # The pipeline divides by 1/A and by 1/D, so its thresholds are on the inverses (:func:`…pipeline.calibrate`).
     zeroed = inverse(corr) <= FLAT_THRESHOLD / corr_mean
     inv_distort = inverse_distortion(exposure.distort, exposure.distort_grid, exposure.loglam)
     signs = {
@@ -186,7 +193,7 @@ def _bad_correction(exposure):
         yield index, np.count_nonzero(bad[index]), "; ".join(parts)
 
 
-def _mostly_masked(exposure, bits, allowed_bits):
+def _mostly_masked(exposure: FrameExposure, bits: Mapping[str, int], allowed_bits: int) -> Found:
     # Where the flat is zero or no standard star calibrates, every fiber is without data, and none stands out.
     expected = (exposure.superflat * exposure.fiberflat > 0) & (exposure.spcalib > FLAT_THRESHOLD * exposure.means[0])
     masked = expected & ~good_pixels(exposure.mask, exposure.ivar, allowed_bits)
@@ -203,7 +210,7 @@ def _mostly_masked(exposure, bits, allowed_bits):
         yield index, fraction, f"{100 * fraction:.0f} % of {nexpected[index]} pixels with light are masked ({why})"
 
 
-def _not_reproduced(exposure, flux_predicted, reldiff):
+def _not_reproduced(exposure: FrameExposure, flux_predicted: NDArray, reldiff: np.ma.MaskedArray) -> Found:
     reldiff = np.ma.filled(reldiff, 0.0)
     for index in np.flatnonzero(reldiff > FLUX_RELDIFF):
         flux = exposure.flux[index].astype(np.float64)
@@ -213,7 +220,7 @@ def _not_reproduced(exposure, flux_predicted, reldiff):
         yield index, reldiff[index], line
 
 
-def _sky_line_residual(exposure, allowed_bits):
+def _sky_line_residual(exposure: FrameExposure, allowed_bits: int) -> Found:
     ratio = sky_line_ratio(exposure, allowed_bits)
     usual, sigma = _robust(ratio)
     far = (ratio > SKY_LINE_FACTOR * usual) & (ratio > usual + ROBUST_SIGMAS * sigma)
@@ -225,7 +232,7 @@ def _sky_line_residual(exposure, allowed_bits):
         yield index, ratio[index], line
 
 
-def _noise(ratio):
+def _noise(ratio: np.ma.MaskedArray) -> Found:
     ratio = np.ma.filled(ratio.astype(np.float64), np.nan)
     usual, sigma = _robust(ratio)
     far = (np.abs(ratio - usual) > ROBUST_SIGMAS * sigma) & (
@@ -238,15 +245,15 @@ def _noise(ratio):
         yield index, ratio[index], line
 
 
-def _places(exposure, index, pixels):
+def _places(exposure: FrameExposure, index: Index, pixels: NDArray[np.bool_]) -> str:
     """Number of pixels and their range of wavelengths, for a fiber."""
-    wave = 10 ** exposure.loglam[index, pixels]
+    wave = power_of_ten(exposure.loglam[index, pixels])
     noun = "pixel" if wave.size == 1 else "pixels"
     where = f", {wave.min():.0f}–{wave.max():.0f} Å" if wave.size > 1 else "".join(f", {w:.0f} Å" for w in wave)
     return f"{wave.size} {noun}{where}"
 
 
-def _robust(values):
+def _robust(values: NDArray) -> tuple[float, float]:
     """Median and 1.4826 MAD of the finite values; NaN if there are none."""
     values = values[np.isfinite(values)]
     if values.size == 0:
@@ -255,7 +262,7 @@ def _robust(values):
     return median, 1.4826 * np.median(np.abs(values - median))
 
 
-def sky_line_ratio(exposure, allowed_bits):
+def sky_line_ratio(exposure: FrameExposure, allowed_bits: int) -> NDArray[np.float64]:
     """Scatter of the spectrum on sky lines, in units of its expected rms, over the same beside the lines.
 
     Residuals are relative to the mean of the pixels within 50 rows that are not on a sky line, and only pixels
@@ -289,7 +296,7 @@ def sky_line_ratio(exposure, allowed_bits):
     return ratio
 
 
-def _on_sky_line(esky):
+def _on_sky_line(esky: NDArray) -> NDArray[np.bool_]:
     """Where the sky is much brighter than the 25 % quantile of its block of rows. 2D[nfiber, nrow] of bool."""
     nfiber, nrow = esky.shape
     nblock = -(-nrow // _SKY_BLOCK)
@@ -300,14 +307,14 @@ def _on_sky_line(esky):
     return (blocks > SKY_LINE_CONTRAST * floor[..., np.newaxis]).reshape(nfiber, -1)[:, :nrow]
 
 
-def _quantile(values, where, level):
+def _quantile(values: NDArray, where: NDArray[np.bool_], level: float) -> NDArray:
     """Quantile along the last axis of the values ``where``, the next lower one if between two; inf if none."""
     ordered = np.sort(np.where(where, values, np.inf), axis=-1)
     index = (level * np.maximum(where.sum(axis=-1) - 1, 0)).astype(np.int64)
     return np.take_along_axis(ordered, index[..., np.newaxis], axis=-1)[..., 0]
 
 
-def _window_sum(values):
+def _window_sum(values: NDArray) -> NDArray[np.float64]:
     """Sum over the rows within 50 of each, 2D[nfiber, nrow]."""
     total = np.cumsum(np.pad(values, ((0, 0), (_SURROUNDINGS + 1, _SURROUNDINGS))), axis=1, dtype=np.float64)
     width = 2 * _SURROUNDINGS + 1

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from bosscal.base.arrays import Container, Field
+from bosscal.base.threads import each
 from bosscal.calibration.measurement import measure
 from bosscal.calibration.pipeline import calibrate_exposure
 from bosscal.noise.laws import LAWS
 from bosscal.noise.sky import sky_variance_of
-from bosscal.survey.exposure import FLUX, CameraExposure, FrameExposure, SpecExposure
+from bosscal.survey.exposure import FLUX, CameraExposure, FrameExposure
 
 _IMAGE = ("nfiber", "nrow")
 
@@ -34,8 +35,10 @@ class Assumptions:
 class Prediction(Container):
     """Calibration and noise of a camera exposure as the exact model has them; ``header`` is :class:`Assumptions`."""
 
-    FIELDS = {
-        "calib": Field(_IMAGE, "f4", f"{FLUX}/electron", "flux per flat-fielded electron; of a spec file: its own, per detected electron"),
+    FIELDS: ClassVar[Mapping[str, Field]] = {
+        "calib": Field(
+            _IMAGE, "f4", f"{FLUX}/electron", "flux per flat-fielded electron, for a spec file per detected"
+        ),
         "flux": Field(_IMAGE, "f4", FLUX, "flux of the exact model; absent for a spec file", True),
         "ivar": Field(_IMAGE, "f4", f"1/({FLUX})2", "its inverse variance; absent for a spec file", True),
         "additive": Field(_IMAGE, "f4", FLUX, "flux without electrons, B D; absent: 0", True),
@@ -43,17 +46,19 @@ class Prediction(Container):
     }
     header: Assumptions
     calib: NDArray[np.float32]
-    flux: NDArray[np.float32] | None
-    ivar: NDArray[np.float32] | None
-    additive: NDArray[np.float32] | None
+    # arrays like that above, or None
+    flux: Any
+    ivar: Any
+    additive: Any
     sky_variance: NDArray[np.float32]
 
     @classmethod
     def read_header(cls, meta: Mapping[str, Any]) -> Assumptions:
+        """The inverse of :meth:`Assumptions.to_dict`."""
         return Assumptions(**meta)
 
 
-def predict(exposure: CameraExposure, noise_law: str, mask_allow: int = 0) -> Prediction:
+def predict(exposure: CameraExposure, noise_law: str, mask_allow: int = 0, threads: int = 1) -> Prediction:
     """Calibration by the exact model, and the sky-subtraction term of the noise, for every fiber.
 
     Parameters
@@ -63,33 +68,36 @@ def predict(exposure: CameraExposure, noise_law: str, mask_allow: int = 0) -> Pr
         Law that the release's extraction follows, a name of :data:`bosscal.noise.laws.LAWS`.
     mask_allow : int
         SPPIXMASK bits to treat as harmless.
+    threads : int
+        Bundles of fibers that are worked on at the same time.
 
     Returns
     -------
     Prediction
     """
-    arrays: dict[str, NDArray | None]
-    if isinstance(exposure, SpecExposure):
-        arrays = {"calib": exposure.calib}
-    else:
-        arrays = _calibrated(exposure)
+    arrays = _calibrated(exposure, threads) if isinstance(exposure, FrameExposure) else {"calib": exposure.calib}
     calib = arrays["calib"]
     sky = np.flatnonzero(exposure.objtype == "SKY")
     sky_exposure = exposure.take(sky)
     term = sky_variance_of(measure(sky_exposure, calib[sky], mask_allow), sky_exposure.loglam, LAWS[noise_law])
     sky_variance = np.empty(exposure.flux.shape, dtype=np.float32)
-    for places in exposure.bundles():
+
+    def fill(places: slice) -> None:
         bundle = exposure.take(places)
         sky_variance[places] = term(measure(bundle, calib[places], mask_allow), bundle.loglam)
+
+    list(each(fill, exposure.bundles(), threads))
     return Prediction.checked(Assumptions(noise_law, mask_allow), arrays | {"sky_variance": sky_variance})
 
 
-def _calibrated(exposure: FrameExposure) -> dict[str, NDArray | None]:
+def _calibrated(exposure: FrameExposure, threads: int) -> dict[str, Any]:
     """The exact model bundle by bundle, whose arrays stay in a processor's cache."""
     arrays = {name: np.empty(exposure.flux.shape, dtype=np.float32) for name in ("calib", "flux", "ivar", "additive")}
-    for places in exposure.bundles():
-        bundle = exposure.take(places)
-        calibrated = calibrate_exposure(bundle)
+
+    def fill(places: slice) -> None:
+        calibrated = calibrate_exposure(exposure.take(places))
         for name, array in arrays.items():
             array[places] = getattr(calibrated, name)
+
+    list(each(fill, exposure.bundles(), threads))
     return arrays if exposure.corr_add is not None else arrays | {"additive": None}

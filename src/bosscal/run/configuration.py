@@ -426,7 +426,7 @@ def put_table(readme: str, table: str) -> str:
     return changed
 
 
-def write_documents(repository: Path | str, laws: Collection[str]) -> list[str]:
+def write_documents(repository: Path | str, laws: Collection[str] | None = None) -> list[str]:
     """Write the schema and the table of a repository anew; returns the names of the files that changed."""
     repository = Path(repository)
     releases = read_releases(repository / RELEASES, laws)
@@ -443,9 +443,8 @@ def write_documents(repository: Path | str, laws: Collection[str]) -> list[str]:
 
 
 def main() -> None:
-    from bosscal.noise import LAWS  # only here: the configuration itself needs no numbers
-
-    changed: Sequence[str] = write_documents(Path.cwd(), LAWS)
+    """Write the documents of the repository in the working directory anew, and say which changed."""
+    changed: Sequence[str] = write_documents(Path.cwd())
     print("written: " + ", ".join(changed) if changed else "up to date")
 
 

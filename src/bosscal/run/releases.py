@@ -51,15 +51,15 @@ class Release(BaseModel):
     )
 
 
-def read_releases(path: Path | str, laws: Collection[str]) -> dict[str, Release]:
+def read_releases(path: Path | str, laws: Collection[str] | None = None) -> dict[str, Release]:
     """All releases by name, every entry checked.
 
     Parameters
     ----------
     path : path
         ``workflow/releases.yaml``.
-    laws : collection of str
-        Names of the noise laws.
+    laws : collection of str, optional
+        Names of the noise laws; without them, those of the file are not checked.
 
     Returns
     -------

@@ -1,14 +1,16 @@
 """The survey's file format: headers, trace-set and plug-map tables, FITS files that are the same bytes every time."""
 
 import zlib
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 from astropy.io import fits
+from numpy.typing import ArrayLike, NDArray
 
 from bosscal.base.elementary import log10, power_of_ten
-from bosscal.base.files import replacing
+from bosscal.base.files import Pathlike, replacing
 from bosscal.simulation.instrument import READNOISE
 from bosscal.simulation.plate import (
     ARC,
@@ -22,6 +24,7 @@ from bosscal.simulation.plate import (
     fiber_numbers,
     plug_fibers,
 )
+from bosscal.survey.tracesets import TraceSet
 
 FITS_BLOCK = 2880  # bytes; headers and data are padded to whole blocks
 GZIP_FORMAT = 16 + zlib.MAX_WBITS  # zlib's number for a gzip file, without name and time
@@ -41,7 +44,7 @@ PLUGMAP_DTYPE = [
 ]  # fmt: skip
 
 
-def mark_simulated(header, seed):
+def mark_simulated(header: fits.Header, seed: int) -> fits.Header:
     """Say in a primary header that this is no observation."""
     header["SIMULATD"] = (True, "SIMULATED data, not an observation")
     header["SIMSEED"] = (seed, "seed of the simulation")
@@ -49,7 +52,7 @@ def mark_simulated(header, seed):
     return header
 
 
-def padded(values, dtype):
+def padded(values: ArrayLike, dtype: str) -> NDArray[np.bytes_]:
     """Strings padded with blanks to the width of ``dtype``, as the survey's files have them."""
     width = np.dtype(dtype).itemsize
     return np.char.ljust(np.asarray(values, dtype="S"), width).astype(dtype)
@@ -62,16 +65,16 @@ class Hdu(NamedTuple):
     """
 
     header: fits.Header
-    data: np.ndarray | None  # in the byte order of FITS
+    data: NDArray | None  # in the byte order of FITS
 
     @classmethod
-    def image(cls, data, dtype, name=None):
+    def image(cls, data: ArrayLike, dtype: str, name: str | None = None) -> Self:
         """Image extension."""
         data = np.ascontiguousarray(data, dtype=np.dtype(dtype).newbyteorder(">"))
         return cls(fits.ImageHDU(data, name=name).header, data)
 
     @classmethod
-    def primary(cls, header, data=None):
+    def primary(cls, header: fits.Header, data: NDArray | None = None) -> Self:
         """Primary HDU, without data or with a float32 image."""
         if data is not None:
             data = np.ascontiguousarray(data, dtype=">f4")
@@ -80,7 +83,7 @@ class Hdu(NamedTuple):
         return cls(header, data)
 
     @classmethod
-    def table(cls, data, name=None, header=None):
+    def table(cls, data: NDArray, name: str | None = None, header: fits.Header | None = None) -> Self:
         """Table from a structured array in the byte order of FITS."""
         header = fits.BinTableHDU(data, header, name=name).header
         for keyword, shape in header["TDIM*"].items():
@@ -89,7 +92,7 @@ class Hdu(NamedTuple):
         return cls(header, data)
 
 
-def trace_set_table(trace_set):
+def trace_set_table(trace_set: TraceSet) -> Hdu:
     """Trace set as a table of one row: FUNC, XMIN, XMAX, COEFF and, with a jump, XJUMPLO, XJUMPHI, XJUMPVAL."""
     dtype = [("FUNC", "S8"), ("XMIN", ">f8"), ("XMAX", ">f8"), ("COEFF", ">f8", trace_set.coeff.shape)]
     row = [b"legendre", trace_set.xmin, trace_set.xmax, trace_set.coeff]
@@ -99,7 +102,7 @@ def trace_set_table(trace_set):
     return Hdu.table(np.array([tuple(row)], dtype=dtype))
 
 
-def plug_map_table(camera, seed, name=None):
+def plug_map_table(camera: str, seed: int, name: str | None = None) -> Hdu:
     """Plug map of a camera's 500 fibers, 35 columns."""
     fibers = plug_fibers(seed).select(fiber_numbers(camera))
     table = np.zeros(NFIBER, dtype=PLUGMAP_DTYPE)
@@ -130,7 +133,7 @@ def plug_map_table(camera, seed, name=None):
     return Hdu.table(table, name)
 
 
-def exposure_header(camera, expnum, seed, extra):
+def exposure_header(camera: str, expnum: int, seed: int, extra: Mapping[str, Any]) -> fits.Header:
     """Primary header of an exposure's files: who, when, with what, and that it is simulated.
 
     Parameters
@@ -178,7 +181,7 @@ def exposure_header(camera, expnum, seed, extra):
     return mark_simulated(header, seed)
 
 
-def science_cards(camera, expnum, xsigma, skychi2):
+def science_cards(camera: str, expnum: int, xsigma: float, skychi2: float) -> dict[str, Any]:
     """Keywords of a science exposure that its flat does not have."""
     raw = "sdR-{}-{:08d}.fit"
     return {
@@ -202,7 +205,7 @@ def science_cards(camera, expnum, xsigma, skychi2):
     }
 
 
-def write_fits(path, hdus):
+def write_fits(path: Pathlike, hdus: Iterable[Hdu]) -> None:
     """Write HDUs; a name that ends in .gz is compressed, with no name or time in it, so equal content is equal bytes.
 
     Most of the content is noise, in which a search for repetitions finds next to nothing but takes most of the time.
@@ -220,8 +223,8 @@ def write_fits(path, hdus):
             stream.writelines(_parts(hdus))
 
 
-def _parts(hdus):
-    """The content of a FITS file, piece by piece."""
+def _parts(hdus: Iterable[Hdu]) -> Iterator[Any]:
+    """The content of a FITS file, piece by piece: bytes, and arrays of bytes."""
     for hdu in hdus:
         yield hdu.header.tostring().encode("ascii")
         if hdu.data is not None:

@@ -1,11 +1,13 @@
 """The files of a plate's folder: frames, flats, flux calibration and distortion, checksums."""
 
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import numpy as np
 from astropy.io import fits
+from numpy.typing import NDArray
 
-from bosscal.base.files import sha1sum, write_text
+from bosscal.base.files import Pathlike, sha1sum, write_text
 from bosscal.calibration import pipeline
 from bosscal.simulation.fits_format import (
     Hdu,
@@ -19,6 +21,7 @@ from bosscal.simulation.fits_format import (
 from bosscal.simulation.instrument import (
     CALIBRATED,
     COADD_GRID,
+    Instrument,
     build_instrument,
     distortion,
     flat_fields,
@@ -41,7 +44,7 @@ from bosscal.simulation.plate import (
 )
 
 
-def simulate_camera_exposure(root, camera, expnum, seed):
+def simulate_camera_exposure(root: Pathlike, camera: str, expnum: int, seed: int) -> None:
     """Write spFrame, spCFrame, spFluxcalib and spFluxcorr of one camera exposure.
 
     Parameters
@@ -68,7 +71,7 @@ def simulate_camera_exposure(root, camera, expnum, seed):
     write_fits(spfluxcorr, [Hdu.primary(corrected, instrument.corr), Hdu.image(instrument.corr_add, "f4")])
 
 
-def _expose(instrument):
+def _expose(instrument: Instrument) -> tuple[dict[str, NDArray], dict[str, NDArray], float]:
     """Expose, extract and calibrate, a few fibers at a time.
 
     Returns
@@ -118,12 +121,12 @@ def _expose(instrument):
     return frame, cframe, float(sum_chi2 / count)
 
 
-def _empty_images(names, nrow):
+def _empty_images(names: Iterable[str], nrow: int) -> dict[str, NDArray]:
     """Images of zeros by name in the byte order of FITS, 2D[nfiber, nrow]."""
     return {name: np.zeros((NFIBER, nrow), dtype=">i4" if name == "mask" else ">f4") for name in names}
 
 
-def _write_spframe(path, instrument, frame, header):
+def _write_spframe(path: Path, instrument: Instrument, frame: Mapping[str, NDArray], header: fits.Header) -> None:
     hdus = [
         Hdu.primary(header, frame["eflux"]),
         Hdu.image(frame["eivar"], "f4"),
@@ -138,7 +141,7 @@ def _write_spframe(path, instrument, frame, header):
     write_fits(path, hdus)
 
 
-def _write_spcframe(path, instrument, cframe, header):
+def _write_spcframe(path: Path, instrument: Instrument, cframe: Mapping[str, NDArray], header: fits.Header) -> None:
     header = header.copy()
     header["BUNIT"] = "1E-17 erg/cm^2/s/Ang"
     hdus = [
@@ -155,7 +158,7 @@ def _write_spcframe(path, instrument, cframe, header):
     write_fits(path, hdus)
 
 
-def write_flat(root, camera, seed):
+def write_flat(root: Pathlike, camera: str, seed: int) -> None:
     """Write a camera's spFlat: fiber flat, trace positions, FIBERMASK, spatial width."""
     fibers = plug_fibers(seed).select(fiber_numbers(camera))
     _, fiberflat = flat_fields(camera, seed)
@@ -168,14 +171,14 @@ def write_flat(root, camera, seed):
     write_fits(Path(root) / flat_path(camera), hdus)
 
 
-def write_fluxdistort(root, seed):
+def write_fluxdistort(root: Pathlike, seed: int) -> None:
     """Write the plate's spFluxdistort."""
     crval1, crpix1, cd1_1 = COADD_GRID
     header = fits.Header({"CTYPE1": "LOG10", "CRVAL1": crval1, "CRPIX1": crpix1, "CD1_1": cd1_1})
     write_fits(Path(root) / fluxdistort_path(), [Hdu.primary(mark_simulated(header, seed), distortion(seed))])
 
 
-def write_sha1sum(root):
+def write_sha1sum(root: Pathlike) -> None:
     """Write the checksums of all that lies in the plate's folder: SHA-1, two blanks, name."""
     path = Path(root) / sha1sum_path()
     files = sorted(file for file in (Path(root) / FOLDER).iterdir() if file != path)

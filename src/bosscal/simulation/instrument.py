@@ -6,8 +6,10 @@ that goes into a file is rounded here, before any electron is made of it.
 
 from dataclasses import dataclass, replace
 from functools import cache, cached_property
+from typing import Any, Self
 
 import numpy as np
+from numpy.typing import NDArray
 
 from bosscal.base.elementary import cosine, exp, log10, power_of_ten, sine
 from bosscal.calibration.pipeline import coadd_loglam, inverse_distortion
@@ -104,22 +106,22 @@ BLUE_PER_RED_STEP = 1.25
 RED_JUMP = Jump(2062.5, 2064.5, float(np.float32(1 / 3)))  # stored as float32
 
 
-def _fiber_argument():
+def _fiber_argument() -> NDArray[np.float64]:
     return np.linspace(-1, 1, NFIBER)
 
 
-def some_fibers(trace_set, fibers):
+def some_fibers(trace_set: TraceSet, fibers: slice) -> TraceSet:
     """The trace set of a slice of its fibers."""
     return replace(trace_set, coeff=trace_set.coeff[fibers])
 
 
-def _across_band(camera, loglam):
+def _across_band(camera: str, loglam: NDArray) -> NDArray[np.float64]:
     """-1 at the blue end of the camera's light, +1 at the red end, linear in log10 wavelength, constant beyond."""
     low, high = log10(LIT[camera[0]])
     return np.clip(2 * (loglam - low) / (high - low) - 1, -1, 1)
 
 
-def wavelength(camera, expnum):
+def wavelength(camera: str, expnum: int) -> TraceSet:
     """Trace set of log10 wavelength [Å] of one camera exposure: 500 fibers, 6 coefficients."""
     band = camera[0]
     across = np.polynomial.legendre.legvander(_fiber_argument(), 3)
@@ -138,14 +140,14 @@ def wavelength(camera, expnum):
     return TraceSet(coeff, 0.0, NROW[band] - 1.0, RED_JUMP if band == "r" else None)
 
 
-def dispersion(camera):
+def dispersion(camera: str) -> TraceSet:
     """Trace set of the line-spread function's sigma [rows]: 500 fibers, 4 coefficients."""
     band = camera[0]
     coeff = np.tile({"b": (1.07, 0.20, 0.075, 0.0), "r": (1.13, 0.18, 0.13, 0.01)}[band], (NFIBER, 1))
     return TraceSet(coeff * (1 + 0.03 * _fiber_argument()[:, np.newaxis] ** 2), 0.0, NROW[band] - 1.0)
 
 
-def trace(camera):
+def trace(camera: str) -> TraceSet:
     """Trace set of the CCD column of every fiber [pixels]: 500 fibers, 7 coefficients.
 
     Fibers are 6.62 pixels apart, with a gap of 15.1 pixels between bundles; the field is slightly barrel-shaped
@@ -161,7 +163,7 @@ def trace(camera):
     return TraceSet(coeff, 0.0, NROW[camera[0]] - 1.0)
 
 
-def spatial_width(camera, seed):
+def spatial_width(camera: str, seed: int) -> TraceSet:
     """Trace set of the Gaussian sigma of the spatial profile [pixels]: 500 fibers, 3 coefficients, 1.0-1.25."""
     random = random_stream(seed, "spatial width", camera)
     argument = _fiber_argument()
@@ -175,7 +177,7 @@ def spatial_width(camera, seed):
     return TraceSet(coeff, 0.0, NROW[camera[0]] - 1.0)
 
 
-def flat_fields(camera, seed):
+def flat_fields(camera: str, seed: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Superflat and fiber flat.
 
     Parameters
@@ -215,24 +217,26 @@ def flat_fields(camera, seed):
 
 
 @cache
-def _throughput_curve(band):
+def _throughput_curve(band: str) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Grid of log10 wavelength [Å] and throughput at transparency 1, two 1D[npoint]."""
     grid = loglam_grid(3000, 11500)
     return grid, power_of_ten(smooth_curve(grid, LOG_THROUGHPUT[band], width=0.003))
 
 
-def throughput(camera, expnum, loglam):
+def throughput(camera: str, expnum: int, loglam: NDArray) -> NDArray[np.float64]:
     """Electrons per 1e-17 erg/s/cm²/Å in a bin of 1e-4 dex, at log10 wavelengths [Å], for a unit flat field."""
     return TRANSPARENCY[expnum] * on_grid(*_throughput_curve(camera[0]), loglam)
 
 
-def is_calibrated(camera, loglam):
+def is_calibrated(camera: str, loglam: NDArray) -> NDArray[np.bool_]:
     """True between WAVEMIN and WAVEMAX; beyond them the pipeline stores spcalib = 0."""
     low, high = log10(CALIBRATED[camera])
     return (loglam >= low) & (loglam <= high)
 
 
-def flux_corrections(camera, expnum, seed, loglam):
+def flux_corrections(
+    camera: str, expnum: int, seed: int, loglam: NDArray
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Multiplicative and additive flux correction.
 
     Parameters
@@ -265,7 +269,7 @@ def flux_corrections(camera, expnum, seed, loglam):
     return corr, corr_add
 
 
-def distortion(seed):
+def distortion(seed: int) -> NDArray[np.float32]:
     """Flux distortion of the plate on the coadd grid.
 
     Returns
@@ -328,57 +332,54 @@ class Instrument:
     wave: TraceSet
     dispersion: TraceSet
     width: TraceSet
-    loglam: np.ndarray
-    x: np.ndarray
-    superflat: np.ndarray
-    fiberflat: np.ndarray
-    spcalib: np.ndarray
-    corr: np.ndarray
-    corr_add: np.ndarray
-    distort: np.ndarray
-    means: dict
+    loglam: NDArray[np.float64]
+    x: NDArray[np.float32]
+    superflat: NDArray[np.float32]
+    fiberflat: NDArray[np.float32]
+    spcalib: NDArray[np.float32]
+    corr: NDArray[np.float32]
+    corr_add: NDArray[np.float32]
+    distort: NDArray[np.float32]
+    means: dict[str, float]
     xsigma: float
 
-    def take(self, fibers):
+    def take(self, fibers: slice) -> Self:
         """The same for a slice of the fibers, without a copy."""
         images = ("loglam", "x", "superflat", "fiberflat", "spcalib", "corr", "corr_add", "distort")
         trace_sets = ("wave", "dispersion", "width")
-        return replace(
-            self,
-            fibers=self.fibers.take(fibers),
-            **{name: getattr(self, name)[fibers] for name in images},
-            **{name: some_fibers(getattr(self, name), fibers) for name in trace_sets},
-        )
+        taken: dict[str, Any] = {name: getattr(self, name)[fibers] for name in images}
+        taken |= {name: some_fibers(getattr(self, name), fibers) for name in trace_sets}
+        return replace(self, fibers=self.fibers.take(fibers), **taken)
 
     @property
-    def row(self):
+    def row(self) -> NDArray[np.int64]:
         """CCD rows, 1D[nrow]."""
         return np.arange(NROW[self.camera[0]])
 
     @cached_property
-    def delta(self):
+    def delta(self) -> NDArray[np.float64]:
         """Size of the rows [1e-4 dex], 2D[nfiber, nrow]."""
         return bin_size(self.wave, self.row)
 
     @cached_property
-    def inv_distort(self):
+    def inv_distort(self) -> NDArray[np.float64]:
         """1/D at the rows, 2D[nfiber, nrow]."""
         return inverse_distortion(self.distort, COADD_GRID, self.loglam[:, : self.row.size])
 
     @cached_property
-    def flat(self):
+    def flat(self) -> NDArray[np.float64]:
         """Superflat times fiber flat, 2D[nfiber, nrow]."""
         return self.superflat.astype(np.float64) * self.fiberflat
 
     @cached_property
-    def pixel_noise(self):
+    def pixel_noise(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Read noise of every row [electrons] and width of its profile [pixels], two 2D[nfiber, nrow]."""
         band = {"b": "blue", "r": "red"}[self.camera[0]]
         of_pixel = quadrant(self.row, self.x, band)
         return np.array(READNOISE[self.camera])[of_pixel], self.width(self.row)
 
 
-def build_instrument(camera, expnum, seed):
+def build_instrument(camera: str, expnum: int, seed: int) -> Instrument:
     """The instrument of one camera exposure (:class:`Instrument`)."""
     row = np.arange(NROW[camera[0]])
     wave, columns, width = wavelength(camera, expnum), trace(camera), spatial_width(camera, seed)

@@ -4,12 +4,13 @@ from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
+from numpy.typing import NDArray
 
 from bosscal.base.arithmetic import inverse
 from bosscal.base.elementary import cosine, log10
 from bosscal.noise.laws.optimal import optimal_variance
 from bosscal.noise.sky import sky_term
-from bosscal.simulation.instrument import LIT, READNOISE, build_instrument, throughput
+from bosscal.simulation.instrument import LIT, READNOISE, Instrument, build_instrument, throughput
 from bosscal.simulation.plate import Fibers, random_stream
 from bosscal.simulation.spectra import is_bright_sky, loglam_grid, object_flux, on_grid, sky_electrons
 
@@ -56,15 +57,15 @@ class Truth:
     camera: str
     expnum: int
     fibers: Fibers
-    loglam: np.ndarray
-    lit: np.ndarray
-    flux: np.ndarray
-    eflux: np.ndarray
-    esky: np.ndarray
-    electrons: np.ndarray
-    sky_chi2: np.ndarray
-    sky_variance: np.ndarray
-    variance: np.ndarray
+    loglam: NDArray[np.float64]
+    lit: NDArray[np.bool_]
+    flux: NDArray[np.float64]
+    eflux: NDArray[np.float64]
+    esky: NDArray[np.float64]
+    electrons: NDArray[np.float64]
+    sky_chi2: NDArray[np.float64]
+    sky_variance: NDArray[np.float64]
+    variance: NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -79,19 +80,19 @@ class Observation:
         SPPIXMASK bits.
     """
 
-    eflux: np.ndarray
-    esky: np.ndarray
-    eivar: np.ndarray
-    mask: np.ndarray
+    eflux: NDArray[np.float32]
+    esky: NDArray[np.float32]
+    eivar: NDArray[np.float32]
+    mask: NDArray[np.int32]
 
 
-def sky_chi2(camera, expnum, seed, loglam):
+def sky_chi2(camera: str, expnum: int, seed: int, loglam: NDArray) -> NDArray[np.float64]:
     """Relative chi² of the sky fibers at log10 wavelengths [Å]: 1.05-1.5, another curve for every exposure."""
     return on_grid(*_sky_chi2_curve(camera, expnum, seed), loglam)
 
 
 @cache
-def _sky_chi2_curve(camera, expnum, seed):
+def _sky_chi2_curve(camera: str, expnum: int, seed: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Grid of log10 wavelength [Å] and relative chi², two 1D[npoint]."""
     random = random_stream(seed, "sky chi2", camera, expnum)
     grid = loglam_grid(2500, 11500)
@@ -102,7 +103,7 @@ def _sky_chi2_curve(camera, expnum, seed):
     return grid, 1.275 + 0.22 * wave
 
 
-def truth(camera, expnum, seed):
+def truth(camera: str, expnum: int, seed: int) -> Truth:
     """What is true of one camera exposure.
 
     Parameters
@@ -117,11 +118,12 @@ def truth(camera, expnum, seed):
     return truth_with(build_instrument(camera, expnum, seed))
 
 
-def truth_with(instrument):
+def truth_with(instrument: Instrument) -> Truth:
     """The same as :func:`truth` for an instrument that is there already, or for some of its fibers."""
     seed, camera, expnum, fibers = instrument.seed, instrument.camera, instrument.expnum, instrument.fibers
     nrow = instrument.row.size
-    loglam, corr, corr_add = (array[:, :nrow] for array in (instrument.loglam, instrument.corr, instrument.corr_add))
+    loglam = instrument.loglam[:, :nrow]
+    corr, corr_add = instrument.corr[:, :nrow], instrument.corr_add[:, :nrow]
     lit = instrument.fiberflat > 0
     flux = object_flux(fibers, loglam)
     # flux = (eflux A / (Delta spcalib) + B) D, solved for eflux; light also falls where no standard calibrates it.
@@ -139,12 +141,12 @@ def truth_with(instrument):
     )  # fmt: skip
 
 
-def noise_streams(camera, expnum, seed):
+def noise_streams(camera: str, expnum: int, seed: int) -> list[np.random.Generator]:
     """Streams of random numbers for the electrons and for the rejected pixels of a camera exposure."""
     return [random_stream(seed, purpose, camera, expnum) for purpose in ("electrons", "rejected pixels")]
 
 
-def observe(truth, instrument, streams):
+def observe(truth: Truth, instrument: Instrument, streams: list[np.random.Generator]) -> Observation:
     """Record electrons with noise, and estimate their variance from themselves, as the pipeline has to.
 
     Parameters
@@ -174,12 +176,12 @@ def observe(truth, instrument, streams):
     return Observation(eflux, esky, eivar.astype(np.float32), mask)
 
 
-def fiber_mask(fibers):
+def fiber_mask(fibers: Fibers) -> NDArray[np.int32]:
     """SPPIXMASK bits of whole fibers, 1D[nfiber] int32: the FIBERMASK of spFlat."""
     return (NOPLUG * fibers.unplugged | (BADTRACE | BADFLAT) * fibers.dead).astype(np.int32)
 
 
-def _mask(truth, random):
+def _mask(truth: Truth, random: np.random.Generator) -> tuple[NDArray[np.int32], NDArray[np.bool_]]:
     """SPPIXMASK bits, 2D[nfiber, nrow] int32, and which pixels have no inverse variance left."""
     rejected = truth.lit & (random.random(truth.lit.shape, dtype=np.float32) < REJECTED_FRACTION)
     near = np.zeros_like(rejected)  # a cosmic ray touches the rows beside, which keep their inverse variance

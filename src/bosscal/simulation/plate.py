@@ -1,10 +1,12 @@
 """The simulated plate: what was plugged where, what was exposed, and where each file lies below a root."""
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
+from typing import Self
 from zlib import crc32
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
 from bosscal.base.elementary import cosine, exp, log, sine
 
@@ -37,22 +39,22 @@ REDSHIFT = {
 }  # fmt: skip
 
 
-def random_stream(seed, purpose, camera="", expnum=0):
+def random_stream(seed: int, purpose: str, camera: str = "", expnum: int = 0) -> np.random.Generator:
     """Random numbers of their own for every purpose, so that no file depends on which was made before it."""
     return np.random.default_rng([seed, expnum, crc32(f"{camera} {purpose}".encode())])
 
 
-def fiber_numbers(camera):
+def fiber_numbers(camera: str) -> NDArray[np.int64]:
     """Fibers that a camera records: 1-500 for b1 and r1, 501-1000 for b2 and r2. 1D[nfiber]."""
     return np.arange(NFIBER) + 1 + NFIBER * (int(camera[1]) - 1)
 
 
-def fiber_blocks(nfiber):
+def fiber_blocks(nfiber: int) -> list[slice]:
     """Slices of :data:`BLOCK` fibers that cover all of them."""
     return [slice(start, min(start + BLOCK, nfiber)) for start in range(0, nfiber, BLOCK)]
 
 
-def camera_pair(fiber):
+def camera_pair(fiber: int) -> tuple[str, str]:
     """The blue and the red camera that record a fiber."""
     spectrograph = (fiber - 1) // NFIBER + 1
     return f"b{spectrograph}", f"r{spectrograph}"
@@ -80,38 +82,38 @@ class Fibers:
         Broken fibers and fibers that nobody plugged. No light comes through either.
     """
 
-    number: np.ndarray
-    objtype: np.ndarray
-    xfocal: np.ndarray
-    yfocal: np.ndarray
-    ra: np.ndarray
-    dec: np.ndarray
-    brightness: np.ndarray
-    redshift: np.ndarray
-    slope: np.ndarray
-    dead: np.ndarray
-    unplugged: np.ndarray
+    number: NDArray[np.int64]
+    objtype: NDArray[np.str_]
+    xfocal: NDArray[np.float64]
+    yfocal: NDArray[np.float64]
+    ra: NDArray[np.float64]
+    dec: NDArray[np.float64]
+    brightness: NDArray[np.float64]
+    redshift: NDArray[np.float64]
+    slope: NDArray[np.float64]
+    dead: NDArray[np.bool_]
+    unplugged: NDArray[np.bool_]
 
     @property
-    def dark(self):
+    def dark(self) -> NDArray[np.bool_]:
         """True where no light reaches the camera. 1D[nfiber]."""
         return self.dead | self.unplugged
 
     @property
-    def sky(self):
+    def sky(self) -> NDArray[np.bool_]:
         """True for sky fibers. 1D[nfiber]."""
         return self.objtype == "SKY"
 
-    def select(self, numbers):
+    def select(self, numbers: ArrayLike) -> Self:
         """The same for some fibers, by their numbers."""
         return self.take(np.asarray(numbers) - 1)
 
-    def take(self, index):
+    def take(self, index: slice | NDArray[np.integer]) -> Self:
         """The same for some fibers, by their indices or a slice."""
-        return Fibers(**{field.name: getattr(self, field.name)[index] for field in fields(self)})
+        return replace(self, **{field.name: getattr(self, field.name)[index] for field in fields(self)})
 
 
-def plug_fibers(seed):
+def plug_fibers(seed: int) -> Fibers:
     """Plug all 1000 fibers of the plate.
 
     Parameters
@@ -164,47 +166,47 @@ def plug_fibers(seed):
     )
 
 
-def exposure_ids(fiber):
+def exposure_ids(fiber: int) -> list[str]:
     """EXPID entries of a fiber: camera-science-flat-arc, the blue camera first."""
     return [
         f"{camera}-{expnum:08d}-{FLAT:08d}-{ARC:08d}" for camera in camera_pair(fiber) for expnum in EXPOSURES
     ]  # fmt: skip
 
 
-def _known(camera, expnum=EXPOSURES[0]):
+def _known(camera: str, expnum: int = EXPOSURES[0]) -> None:
     if camera not in CAMERAS or expnum not in EXPOSURES:
         raise ValueError(f"camera {camera}, exposure {expnum}: the plate has {CAMERAS} and {EXPOSURES}")
 
 
-def frame_path(product, camera, expnum):
+def frame_path(product: str, camera: str, expnum: int) -> Path:
     """Path below the root of spFrame, spCFrame, spFluxcalib or spFluxcorr."""
     _known(camera, expnum)
     suffix = "fits" if product == "spCFrame" else "fits.gz"
     return FOLDER / f"{product}-{camera}-{expnum:08d}.{suffix}"
 
 
-def camera_exposure_paths(camera, expnum):
+def camera_exposure_paths(camera: str, expnum: int) -> list[Path]:
     """Paths below the root of the files of one camera exposure: spFrame, spCFrame, spFluxcalib, spFluxcorr."""
     return [frame_path(product, camera, expnum) for product in ("spFrame", "spCFrame", "spFluxcalib", "spFluxcorr")]
 
 
-def flat_path(camera):
+def flat_path(camera: str) -> Path:
     """Path below the root of a camera's spFlat."""
     _known(camera)
     return FOLDER / f"spFlat-{camera}-{FLAT:08d}.fits.gz"
 
 
-def fluxdistort_path():
+def fluxdistort_path() -> Path:
     """Path below the root of spFluxdistort."""
     return FOLDER / f"spFluxdistort-{PLATE}-{MJD}.fits"
 
 
-def platelist_path():
+def platelist_path() -> Path:
     """Path below the root of platelist.fits."""
     return REDUX / "platelist.fits"
 
 
-def spec_path(fiber, lite=False):
+def spec_path(fiber: int, lite: bool = False) -> Path:
     """Path below the root of a fiber's full or lite spec file."""
     if not 1 <= fiber <= 2 * NFIBER:
         raise ValueError(f"fiber {fiber} is not among 1-{2 * NFIBER}")
@@ -212,6 +214,6 @@ def spec_path(fiber, lite=False):
     return folder / f"spec-{PLATE}-{MJD}-{fiber:04d}.fits"
 
 
-def sha1sum_path():
+def sha1sum_path() -> Path:
     """Path below the root of the checksums of the plate's folder."""
     return FOLDER / f"boss_spectro_redux_{RUN2D}_{PLATE}.sha1sum"

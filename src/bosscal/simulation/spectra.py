@@ -4,12 +4,14 @@ Nothing here is a model of a real object. The shapes have what a calibration can
 narrow lines, a continuum that falls or rises, absorption, and a sky from tens to ten thousand electrons.
 """
 
-import math
+from collections.abc import Iterable, Mapping
 from functools import cache
 
 import numpy as np
+from numpy.typing import NDArray
 
-from bosscal.base.elementary import exp, log10, power_of_ten
+from bosscal.base.elementary import exp, log, log10, power_of_ten
+from bosscal.simulation.plate import Fibers
 
 STEP = 2e-5  # dex, a fifth of a row: fine enough to interpolate linearly in
 REFERENCE = log10(6000.0)  # where Fibers.brightness applies
@@ -62,12 +64,12 @@ LINE_SIGMA = {"b": {3570: 1.085, 4900: 0.962, 6300: 0.92}, "r": {5850: 1.065, 80
 SKY_CHANGE = {158842: (1.0, 1.0), 158843: (1.05, 0.92)}
 
 
-def loglam_grid(low, high):
+def loglam_grid(low: float, high: float) -> NDArray[np.float64]:
     """Fine grid of log10 wavelength [Å] from ``low`` to ``high`` [Å]. 1D[npoint]."""
-    return np.arange(log10(low), log10(high), STEP)
+    return np.arange(float(log10(low)), float(log10(high)), STEP)
 
 
-def on_grid(grid, values, loglam):
+def on_grid(grid: NDArray, values: NDArray, loglam: NDArray) -> NDArray[np.float64]:
     """A curve at any wavelengths: linear between the points of its grid, constant beyond the ends.
 
     Parameters
@@ -84,7 +86,7 @@ def on_grid(grid, values, loglam):
     return values.take(left) + (position - left) * steps.take(left)
 
 
-def smooth_curve(grid, nodes, width=0.004):
+def smooth_curve(grid: NDArray, nodes: Mapping[int, float], width: float = 0.004) -> NDArray[np.float64]:
     """Straight lines through ``nodes`` with the corners rounded, constant beyond the ends.
 
     Straight lines are a sum of ramps that begin at the nodes, so one ramp has to be rounded; a convolution of the
@@ -113,27 +115,27 @@ def smooth_curve(grid, nodes, width=0.004):
     return total
 
 
-def _add_line(total, grid, center, height, sigma):
+def _add_line(total: NDArray, grid: NDArray, center: NDArray, height: float, sigma: NDArray | float) -> None:
     """Add a Gaussian to a curve on a grid, as far as it matters: 9 sigma out it is 3e-18 of its height."""
     first, last = np.searchsorted(grid, [center - 9 * sigma, center + 9 * sigma])
     total[first:last] += height * exp(-0.5 * ((grid[first:last] - center) / sigma) ** 2)
 
 
-def _lines(grid, lines):
+def _lines(grid: NDArray, lines: Iterable[tuple[float, float, float]]) -> NDArray[np.float64]:
     """Sum of Gaussians of unit continuum; velocity widths are widths in log10 wavelength."""
     total = np.zeros(grid.size)
     for wavelength, height, velocity in lines:
-        _add_line(total, grid, log10(wavelength), height, velocity / 2.998e5 / math.log(10))
+        _add_line(total, grid, log10(wavelength), height, velocity / 2.998e5 / log(10.0))
     return total
 
 
-def _rise(position, width):
+def _rise(position: NDArray, width: float) -> NDArray[np.float64]:
     """Logistic step from 0 to 1 at position 0."""
     return 1 / (1 + exp(np.clip(-position / width, -50, 50)))
 
 
 @cache
-def templates():
+def templates() -> dict[str, tuple[NDArray[np.float64], NDArray[np.float64]]]:
     """Shapes of the objects by OBJTYPE: (log10 rest wavelength [Å], relative flux), each 1D[npoint]."""
     rest = loglam_grid(850, 7500)
     quasar = power_of_ten(-1.5 * (rest - log10(3000))) * (1 + _lines(rest, QUASAR_LINES))
@@ -156,7 +158,7 @@ def templates():
     }
 
 
-def object_flux(fibers, loglam):
+def object_flux(fibers: Fibers, loglam: NDArray) -> NDArray[np.float64]:
     """True flux above the atmosphere, without sky.
 
     Parameters
@@ -181,7 +183,7 @@ def object_flux(fibers, loglam):
 
 
 @cache
-def _sky(band, expnum):
+def _sky(band: str, expnum: int) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
     """Log10 wavelength, continuum, and continuum with lines on a fine grid, three 1D[npoint]."""
     grid = loglam_grid(2500, 11500)
     of_continuum, of_lines = SKY_CHANGE[expnum]
@@ -193,13 +195,13 @@ def _sky(band, expnum):
     return grid, continuum, total
 
 
-def line_sigma(band, loglam):
+def line_sigma(band: str, loglam: NDArray) -> NDArray[np.float64]:
     """Sigma of the line-spread function [1e-4 dex] at log10 wavelengths [Å]."""
     nodes = LINE_SIGMA[band]
     return np.interp(loglam, log10(list(nodes)), list(nodes.values()))
 
 
-def sky_electrons(band, expnum, loglam):
+def sky_electrons(band: str, expnum: int, loglam: NDArray) -> NDArray[np.float64]:
     """Flat-fielded electrons of the sky in a bin of 1e-4 dex.
 
     Parameters
@@ -218,7 +220,7 @@ def sky_electrons(band, expnum, loglam):
     return on_grid(grid, total, loglam)
 
 
-def is_bright_sky(band, expnum, loglam):
+def is_bright_sky(band: str, expnum: int, loglam: NDArray) -> NDArray[np.bool_]:
     """True where a sky line outshines the continuum of the sky three times."""
     grid, continuum, total = _sky(band, expnum)
     return on_grid(grid, total / continuum, loglam) > 4

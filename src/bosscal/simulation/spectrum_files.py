@@ -1,13 +1,17 @@
 """The files outside the plate's folder: spectra of single fibers, and the list of plates."""
 
 import zlib
+from collections.abc import Mapping, Sequence
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from astropy.io import fits
+from numpy.typing import NDArray
 
 from bosscal.base.arithmetic import inverse
+from bosscal.base.files import Pathlike
 from bosscal.calibration.pipeline import add_error_floor, coadd_loglam
 from bosscal.noise.laws.optimal import optimal_variance
 from bosscal.simulation.fits_format import EXPTIME, GZIP_FORMAT, Hdu, mark_simulated, padded, write_fits
@@ -19,6 +23,7 @@ from bosscal.simulation.plate import (
     PLATE,
     PLATE_CENTER,
     RUN2D,
+    Fibers,
     camera_pair,
     exposure_ids,
     flat_path,
@@ -45,7 +50,7 @@ CLASSES = {"QSO": "QSO", "NA": "QSO", "GALAXY": "GALAXY", "SKY": "GALAXY", "SPEC
 LINES = {"Mg_II 2799": 2800.32, "[O_II] 3727": 3728.48, "H_beta": 4862.68, "[O_III] 5007": 5008.24, "H_alpha": 6564.61}
 
 
-def write_spec_lite(root, fiber, seed):
+def write_spec_lite(root: Pathlike, fiber: int, seed: int) -> None:
     """Write the lite spec file of a fiber: header with the exposures, COADD, SPALL, SPZLINE.
 
     Its coadded spectrum is made from the truth, not from frames, so that it needs no other file.
@@ -53,7 +58,7 @@ def write_spec_lite(root, fiber, seed):
     write_fits(Path(root) / spec_path(fiber, lite=True), _coadd_hdus(fiber, seed))
 
 
-def write_spec(root, fiber):
+def write_spec(root: Pathlike, fiber: int) -> None:
     """Write the full spec file of a fiber from the frames and flats that lie below ``root``.
 
     One table for every camera exposure, trimmed to the rows with data (a fiber without any keeps all rows), with
@@ -74,12 +79,12 @@ def write_spec(root, fiber):
     write_fits(root / spec_path(fiber), _coadd_hdus(fiber, hdus[0].header["SIMSEED"]) + hdus)
 
 
-def _open_packed(path):
+def _open_packed(path: Path) -> fits.HDUList:
     """Open a .fits.gz, unpacked in one go: half the time that astropy takes piece by piece."""
     return fits.open(BytesIO(zlib.decompress(path.read_bytes(), GZIP_FORMAT)))
 
 
-def _exposure_table(spcframe, index, detected_sky, name):
+def _exposure_table(spcframe: fits.HDUList, index: int, detected_sky: NDArray, name: str) -> Hdu:
     """Columns of one camera exposure of a fiber, with the header of its spCFrame."""
     nrow = detected_sky.size
     sources = {"flux": 0, "loglam": 3, "ivar": 1, "mask": 2, "wdisp": 4, "sky": 6, "x": 7}
@@ -97,7 +102,7 @@ def _exposure_table(spcframe, index, detected_sky, name):
     return Hdu.table(table, name, header)
 
 
-def _coadd_hdus(fiber, seed):
+def _coadd_hdus(fiber: int, seed: int) -> list[Hdu]:
     """Primary header and COADD, SPALL and SPZLINE tables of a fiber."""
     fibers = plug_fibers(seed).select([fiber])
     coadd = _coadd(fibers, seed)
@@ -128,7 +133,7 @@ def _coadd_hdus(fiber, seed):
     ]
 
 
-def _coadd(fibers, seed):
+def _coadd(fibers: Fibers, seed: int) -> NDArray:
     """Coadded spectrum of one fiber, with the noise of a typical instrument."""
     fiber = int(fibers.number[0])
     loglam = coadd_loglam(NCOADD, *COADD_GRID)
@@ -166,7 +171,7 @@ def _coadd(fibers, seed):
     return table[data[0] : data[-1] + 1]
 
 
-def _spall(fibers):
+def _spall(fibers: Fibers) -> NDArray:
     """One row about the target, as in spAll."""
     objtype = str(fibers.objtype[0])
     row = {
@@ -190,7 +195,7 @@ def _spall(fibers):
     return _rows([row])
 
 
-def _spzline(fibers):
+def _spzline(fibers: Fibers) -> NDArray:
     """One row for each of a few emission lines."""
     identity = {"PLATE": (">i4", PLATE), "MJD": (">i4", MJD), "FIBERID": (">i4", fibers.number[0])}
     return _rows([
@@ -199,7 +204,7 @@ def _spzline(fibers):
     ])  # fmt: skip
 
 
-def _rows(rows):
+def _rows(rows: Sequence[Mapping[str, tuple[str, Any]]]) -> NDArray:
     """Structured array from rows of {column: (dtype, value)}, its strings padded with blanks."""
     table = np.empty(len(rows), dtype=[(name, dtype) for name, (dtype, _) in rows[0].items()])
     for name, (dtype, _) in rows[0].items():
@@ -208,7 +213,7 @@ def _rows(rows):
     return table
 
 
-def write_platelist(root, seed):
+def write_platelist(root: Pathlike, seed: int) -> None:
     """Write platelist.fits: the simulated plate, and others that exist in this list alone (:data:`PLATES`)."""
     rows = []
     for plate, mjd, quality in PLATES:

@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike
 
 from bosscal.base.errors import UserError
 from bosscal.base.files import Pathlike
+from bosscal.base.threads import each
 from bosscal.survey.ccd import quadrant
 from bosscal.survey.exposure import FrameExposure, Header, trace_set_arrays
 from bosscal.survey.fitsfile import FitsFile, number, text
@@ -69,7 +70,9 @@ def read_plug_map(file: FitsFile, index: int) -> dict[str, ArrayLike]:
     }
 
 
-def read_frames(paths: Sequence[Pathlike], names: Sequence[str], release: str, plate: int, mjd: int) -> FrameExposure:
+def read_frames(
+    paths: Sequence[Pathlike], names: Sequence[str], release: str, plate: int, mjd: int, threads: int = 1
+) -> FrameExposure:
     """Read all fibers of one camera exposure from the per-plate files.
 
     Parameters
@@ -80,6 +83,8 @@ def read_frames(paths: Sequence[Pathlike], names: Sequence[str], release: str, p
         What to call them in the provenance: their paths on the server.
     release : str
     plate, mjd : int
+    threads : int
+        Files that are unpacked at the same time.
 
     Returns
     -------
@@ -90,16 +95,17 @@ def read_frames(paths: Sequence[Pathlike], names: Sequence[str], release: str, p
     UserError
         If a file cannot be read, or the files do not belong together.
     """
-    frame_path, cframe_path, flat_path, calib_path, corr_path, distort_path, *thrucorr_path = paths
+    frame_path, cframe_path, flat_path, _, _, distort_path, *thrucorr_path = paths
+    # One file after the other is converted and let go, while others may be unpacked.
+    files = each(FitsFile, paths, threads)
     inputs: list[tuple[str, str]] = []
 
-    def opened(path: Pathlike) -> FitsFile:
-        file = FitsFile(path)
+    def opened() -> FitsFile:
+        file = next(files)
         inputs.append((names[len(inputs)], file.sha1))
         return file
 
-    # One file after the other, each converted and let go: the unpacked files together take twice the memory.
-    file = opened(frame_path)
+    file = opened()
     header = read_header(file, 0, release, plate, mjd, "frames", ())
     nrow = file.image(0).shape[1]
     wave = TraceSet.from_table(file.table(3), f"{frame_path} HDU 3")
@@ -108,32 +114,34 @@ def read_frames(paths: Sequence[Pathlike], names: Sequence[str], release: str, p
     for index, name in ((0, "eflux"), (1, "eivar"), (2, "emask"), (6, "esky"), (8, "superflat")):
         arrays[name] = _native(file.image(index))
 
-    file = opened(cframe_path)
+    file = opened()
     exposure = file.header().get("EXPOSURE")
     if exposure not in (None, header.expnum):
         raise UserError(f"{cframe_path}: exposure {exposure}, but {frame_path} is of {header.expnum}")
     for index, name in ((0, "flux"), (1, "ivar"), (2, "mask"), (6, "sky")):
         arrays[name] = _native(file.image(index, nrow))
     loglam = file.image(3, nrow)
-    if loglam.shape != (len(wave.coeff), nrow) or np.abs(loglam - wave(arrays["row"])).max() > SAME_LOGLAM:
+    of_trace_set = wave(arrays["row"])
+    same = loglam.shape == of_trace_set.shape and not np.any(np.abs(loglam - of_trace_set) > SAME_LOGLAM)
+    if not same:
         arrays["loglam"] = _native(loglam)
 
-    file = opened(flat_path)
+    file = opened()
     arrays["fiberflat"] = _native(file.image(0, nrow))
     arrays["fibermask"] = file.data(2)
     arrays |= trace_set_arrays("width", TraceSet.from_table(file.table(3), f"{flat_path} HDU 3"))
 
-    file = opened(calib_path)
+    file = opened()
     arrays["spcalib"] = _native(file.image(0, nrow))
     spcalib_mean = file.image(0).mean(dtype=np.float64)
 
-    file = opened(corr_path)
+    file = opened()
     arrays["corr"] = _native(file.image(0, nrow))
     added = file.image(1, nrow)
     arrays["corr_add"] = _native(added) if added.any() else None
     corr_mean = file.image(0).mean(dtype=np.float64)
 
-    file = opened(distort_path)
+    file = opened()
     distort = file.image(0)
     fibers = np.asarray(arrays["fiber"], dtype=np.int64)
     if fibers.size and not 1 <= fibers.min() <= fibers.max() <= len(distort):
@@ -146,8 +154,8 @@ def read_frames(paths: Sequence[Pathlike], names: Sequence[str], release: str, p
         raise UserError(f"{distort_path}: header keyword missing: {error.args[0]}") from error
     arrays["means"] = [spcalib_mean, corr_mean, distort.mean(dtype=np.float64)]
 
-    for path in thrucorr_path:
-        arrays["thrucorr"] = _native(opened(path).image(0, nrow))
+    if thrucorr_path:
+        arrays["thrucorr"] = _native(opened().image(0, nrow))
     return checked(FrameExposure, replace_inputs(header, inputs), arrays, frame_path)
 
 

@@ -59,6 +59,9 @@ def _start_from_jump(loglam: NDArray) -> int | None:
         return None
     windows = np.lib.stride_tricks.sliding_window_view(np.pad(step, _NEIGHBORS, mode="edge"), 2 * _NEIGHBORS + 1)
     excess = step / np.median(windows, axis=1) - 1
-    best = np.argmax(np.convolve(excess, template[::-1], mode="valid"))
+    likeness = sum(
+        weight * excess[place : excess.size - template.size + 1 + place] for place, weight in enumerate(template)
+    )
+    best = np.argmax(likeness)
     height = excess[best : best + template.size].sum()
     return int(first - best) if abs(height - TWO_PHASE_JUMP.value) < _TOLERANCE else None

@@ -80,6 +80,7 @@ class Target:
 
     @property
     def plate_mjd(self) -> str:
+        """Plate and night, as in the names of folders."""
         return f"{self.plate:04d}-{self.mjd}"
 
     @property
@@ -93,6 +94,7 @@ class Target:
         return f"{self.release}/{self.name}"
 
     def to_dict(self) -> dict[str, Any]:
+        """As it is stored in JSON."""
         return asdict(self)
 
     @property
@@ -180,6 +182,10 @@ def parse_requests(targets: Sequence[Entry]) -> tuple[Request, ...]:
             lines.append(
                 f"{where}: plate {request.plate} fiber {fiber} {band} is listed twice (also in {earlier}); remove one"
             )
+    for release, plate, fiber, band in sorted(listed_fibers(requests, "frames") & listed_fibers(requests, "spec"))[:1]:
+        lines.append(
+            f"targets: {release} plate {plate} fiber {fiber} {band} is listed from frames and from spec; remove one"
+        )
     if lines:
         raise UserError("\n".join(lines))
     return tuple(requests)
@@ -197,6 +203,17 @@ def _repeated(
             earlier = seen.add(fiber, request.exposures, where)
             if earlier is not None:
                 yield fiber, band, earlier
+
+
+def listed_fibers(requests: Iterable[Request], products: str) -> set[tuple[str, int, int, str]]:
+    """(release, plate, fiber, first letter of the band) of what is asked for from these products, but whole plates."""
+    return {
+        (request.release, request.plate, fiber, band[0])
+        for request in requests
+        if request.products == products and not request.whole_plate
+        for fiber in request.fibers
+        for band in request.bands
+    }
 
 
 def find_mjd(platelist: Iterable[tuple[int, int, str, str]], plate: int, run2d: str) -> int:

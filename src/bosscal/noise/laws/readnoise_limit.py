@@ -18,7 +18,8 @@ def readnoise_limit_variance(electrons: ArrayLike, readnoise: ArrayLike, sigma: 
     The limit of :func:`bosscal.noise.laws.optimal.optimal_variance` for N << r², and of a profile that is wide against
     a pixel.
     """
-    return shot_noise(electrons) + 2 * math.sqrt(math.pi) * sigma * np.asarray(readnoise, dtype=np.float64) ** 2
+    sigma, readnoise = np.asarray(sigma), np.asarray(readnoise, dtype=np.float64)
+    return shot_noise(electrons) + 2 * math.sqrt(math.pi) * sigma * readnoise**2
 
 
 class ReadnoiseLimit(Law):

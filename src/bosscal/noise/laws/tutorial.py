@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
@@ -20,7 +22,7 @@ def tutorial_readnoise(readnoise: ArrayLike, sigma: ArrayLike) -> NDArray[np.flo
     sigma : array
         Spatial width of the profile [pixels].
     """
-    return np.asarray(readnoise, dtype=np.float64) * sigma * (4 * np.pi) ** 0.25
+    return np.asarray(readnoise, dtype=np.float64) * np.asarray(sigma) * math.sqrt(math.sqrt(4 * math.pi))
 
 
 def tutorial_variance(electrons: ArrayLike, readnoise: ArrayLike, sigma: ArrayLike) -> NDArray[np.float64]:
