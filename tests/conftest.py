@@ -1,6 +1,8 @@
 """Where the tests find data, and how they run the workflow."""
 
 import os
+import re
+import shutil
 import subprocess
 import sys
 import threading
@@ -10,6 +12,8 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+import yaml
+from astropy.table import Table
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 
@@ -31,17 +35,58 @@ def red_traceset_file():
     return Path(pydl.pydlutils.__file__).parent / "tests" / "t" / "boss_traceset.fits"
 
 
+LARGE = 1_000_000  # bytes; what Snakemake compares by content, and what it compares by time, is about the same
+
+
+def copy_code(folder):
+    """A copy of the code, of what runs and nothing else, that a test may edit; returns the folder."""
+    for name in ("Snakefile", "workflow", "src", "profiles", "envs"):
+        source = REPOSITORY / name
+        if source.is_dir():
+            shutil.copytree(source, folder / name, ignore=shutil.ignore_patterns("__pycache__", "*.egg-info"))
+        else:
+            folder.mkdir(parents=True, exist_ok=True)
+            shutil.copy(source, folder)
+    return folder
+
+
 class Workflow:
     """The workflow in a folder of its own, run as a user would, on a copy of the code that a test may edit."""
 
     def __init__(self, folder, code=REPOSITORY):
         self.folder = Path(folder)
         self.code = Path(code)
+        self.folder.mkdir(parents=True, exist_ok=True)
+
+    @property
+    def results(self):
+        return self.folder / "results"
+
+    def configure(self, **config):
+        """Write config.yaml; returns the workflow."""
+        (self.folder / "config.yaml").write_text(yaml.safe_dump(config, sort_keys=False))
+        return self
+
+    def configuration(self):
+        """What config.yaml says."""
+        return yaml.safe_load((self.folder / "config.yaml").read_text(encoding="utf-8"))
+
+    def copy(self, folder, code=None):
+        """A workflow in another folder that has the same results.
+
+        Large files are shared: steps replace files, and never change them in place.
+        """
+
+        def copy_or_link(source, target):
+            (os.link if os.path.getsize(source) > LARGE else shutil.copy2)(source, target)
+
+        shutil.copytree(self.folder, folder, symlinks=True, dirs_exist_ok=True, copy_function=copy_or_link)
+        return Workflow(folder, code or self.code)
 
     def command(self, *arguments):
-        command = [Path(sys.executable).parent / "snakemake", "--snakefile", self.code / "Snakefile"]
+        # As a module: the scripts of an environment do not work in a folder with a blank in its path.
+        command = [sys.executable, "-m", "snakemake", "--snakefile", self.code / "Snakefile"]
         command += ["--workflow-profile", self.code / "profiles" / "default", "--cores", "2"]
-        command += ["--configfile", self.folder / "config.yaml"]
         return [str(word) for word in (*command, *arguments)]
 
     def run(self, *arguments, check=True, environment=None):
@@ -62,6 +107,14 @@ class Workflow:
         """Run snakemake and count the jobs that it finished: {rule: count}, without the final ``all``."""
         return count_finished(self.run(*arguments, **options).stdout)
 
+    def planned(self, *arguments):
+        """Ask snakemake what it would run: {rule: count}, without the final ``all``."""
+        return count_planned(self.run("--dry-run", *arguments).stdout)
+
+    def table(self, name="summary"):
+        """A table of the comparison by its path below results/compare/."""
+        return Table.read(self.results / f"compare/{name}.ecsv")
+
 
 def count_finished(output):
     """Jobs that a run of snakemake reports as finished: {rule: count}, without the final ``all``."""
@@ -72,6 +125,26 @@ def count_finished(output):
             counts[rule] = counts.get(rule, 0) + 1
     counts.pop("all", None)
     return counts
+
+
+def count_planned(output):
+    """Jobs in the table of a dry run: {rule: count}, without the final ``all``."""
+    if "Nothing to be done" in output:
+        return {}
+    table = output.partition("Job stats:")[2].partition("\n\n")[0]
+    counts = {rule: int(count) for rule, count in re.findall(r"^(\w+) +(\d+)$", table, re.MULTILINE)}
+    assert counts.pop("total"), output
+    counts.pop("all", None)
+    return counts
+
+
+@pytest.fixture(scope="session")
+def default_run(tmp_path_factory):
+    """The shipped configuration, run once: what a newcomer sees. Tests read it, or make a copy to work in."""
+    workflow = Workflow(tmp_path_factory.mktemp("default"))
+    shutil.copy(REPOSITORY / "config.yaml", workflow.folder)
+    workflow.output = workflow.run().stdout
+    return workflow
 
 
 class QuietHandler(SimpleHTTPRequestHandler):

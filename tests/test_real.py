@@ -1,103 +1,300 @@
 """The workflow on real SDSS spec files, through file:// and HTTP."""
 
+import importlib.util
+import shutil
+
 import numpy as np
 import pytest
-import yaml
 from astropy.io import fits
-from astropy.table import Table
-from conftest import Workflow, serving
+from conftest import REPOSITORY, Workflow, count_finished, serving
 
-from bosscal.exposure import CameraExposure
-from bosscal.surveyfiles import read_exposures, read_platelist, read_spec
+from bosscal.base.errors import UserError
+from bosscal.survey.exposure import CameraExposure
+from bosscal.survey.platelist import read_platelist
+from bosscal.survey.spectra import read_all_exposures, read_exposures, read_spec
 from bosscal.survey.targets import find_mjd
 
 STANDARDS_OF_6118 = [48, 132, 142, 212, 306, 324, 418, 434, 478, 590, 600, 649, 674, 948, 956]
+SOME_STANDARDS = [48, 478, 590, 956]  # two on each spectrograph
+DR12_SPECTRA = "sas/dr12/boss/spectro/redux/v5_7_0/spectra"
+DR17_SPECTRA = "sas/dr17/eboss/spectro/redux/v5_13_2/spectra"
+TABLES = ("--", "results/compare/summary.ecsv")
 
 
-def run(folder, **config):
-    folder.mkdir(exist_ok=True)
-    workflow = Workflow(folder)
-    (folder / "config.yaml").write_text(yaml.safe_dump(config))
-    workflow.counts = workflow.executed()
-    workflow.summary = Table.read(folder / "results/compare/summary.ecsv")
+def spec_target(release, plate, *fibers, **changes):
+    return {"release": release, "plate": plate, "fibers": list(fibers), "products": "spec"} | changes
+
+
+def both_releases():
+    """Two objects as reduced for DR12 and for DR14; one with 28 camera exposures, which span nights; standards."""
+    twice = [
+        spec_target(release, *spectrum, exposures=exposures)
+        for release in ("dr12", "dr14")
+        for spectrum, exposures in (((5201, 178), [0, 3]), ((6148, 743), "all"))
+    ]
+    return [
+        *twice,
+        spec_target("dr12", 7332, 788, exposures="all"),
+        spec_target("dr12", 4961, 378, bands=["blue"]),
+        spec_target("dr14", 6118, *SOME_STANDARDS),
+    ]
+
+
+@pytest.fixture(scope="module")
+def spectra(real_data, tmp_path_factory):
+    """DR12 over HTTP and DR14 from a folder in one run: the tables, and the figures of one spectrum."""
+    workflow = Workflow(tmp_path_factory.mktemp("spectra"))
+    with serving(real_data) as url:
+        workflow.configure(data={"url": {"DR12": url, "dr14": real_data.as_uri()}}, targets=both_releases())
+        workflow.output = workflow.run(*TABLES, "results/figures/dr12/4961-55719-0378-b1-00131838.png").stdout
+    workflow.summary = workflow.table()
     return workflow
 
 
-def spec_target(plate, *fibers, **changes):
-    return {"plate": plate, "fibers": list(fibers), "products": "spec", "exposures": "all"} | changes
+def of(table, release, plate):
+    return table[(table["release"] == release) & (table["plate"] == plate)]
 
 
-@pytest.fixture(scope="module")
-def dr12(real_data, tmp_path_factory):
-    """Three DR12 spec files over HTTP, one of them with 28 camera exposures, one that spans nights."""
-    with serving(real_data) as url:
-        return run(
-            tmp_path_factory.mktemp("dr12"),
-            release="dr12",
-            data={"url": url},
-            targets=[spec_target(5201, 178, exposures=[0, 3]), spec_target(6148, 743), spec_target(7332, 788)],
-        )
-
-
-@pytest.fixture(scope="module")
-def dr14(real_data, tmp_path_factory):
-    """The same two objects as reduced for DR14, and all fifteen standards of plate 6118, from a folder."""
-    return run(
-        tmp_path_factory.mktemp("dr14"),
-        release="dr14",
-        data={"url": real_data.as_uri()},
-        targets=[
-            spec_target(5201, 178, exposures=[0, 3]),
-            spec_target(6148, 743),
-            spec_target(6118, *STANDARDS_OF_6118, exposures=[0]),
-        ],
-    )
-
-
-def test_dr12_makes_these_jobs(dr12):
-    """Protects the chain of spec files: one download a file, nights from the real platelist."""
-    exposures = 4 + 8 + 28
-    assert dr12.counts == {
-        "download": 4, "find_mjd": 1, "list_exposures": 1, "extract_spec": exposures, "calibrate": exposures,
-        "compare": exposures, "plot": exposures, "plot_noise": exposures, "summarize": 1, "report": 1,
+@pytest.mark.workflow
+def test_spec_files_make_these_jobs(spectra):
+    """Protects the chain of spec files: one download a file, nights from the real platelists, one job a spectrum."""
+    files = 4 + 2 + len(SOME_STANDARDS)
+    assert count_finished(spectra.output) == {
+        "download": files + 2, "find_mjd": 2, "list_exposures": 1, "measure_spec": files, "plot_spec": 1,
+        "summarize": 1,
     }  # fmt: skip
-    assert set(dr12.summary["mjd"][dr12.summary["plate"] == 7332]) == {56683}
+    assert "Exception" not in spectra.output
+    assert set(of(spectra.summary, "dr12", 7332)["mjd"]) == {56683}
 
 
-def test_dr14_reduction_is_not_mixed_with_dr12(dr12, dr14):
+@pytest.mark.workflow
+def test_spec_files_make_these_files(spectra):
+    """Protects the names of what users and other programs look for: npz and table of every camera exposure in the file,
+    not only of those asked for, and the table of the spectrum."""
+    folder = "dr12/7332-56683"
+    units = {path.stem for path in (spectra.results / "compare" / folder).glob("[br]*.ecsv")}
+    assert len(units) == 28
+    assert "r2-00173096-0788" in units
+    for step in ("extract_frame", "calibrate"):
+        assert {path.stem for path in (spectra.results / step / folder).iterdir()} == units
+    whole = spectra.table(f"{folder}/spec-0788")
+    assert len(whole) == len(of(spectra.summary, "dr12", 7332)) == 28
+    of_one = spectra.table(f"{folder}/r2-00173096-0788")
+    same = (whole["camera"] == "r2") & (whole["expnum"] == 173096)
+    assert list(whole[same][0]) == list(of_one[0])
+    figures = {path.name for path in (spectra.results / "figures/dr12").iterdir()}
+    assert figures == {
+        f"4961-55719-0378-b1-00131838{kind}.{form}" for kind in ("", "-noise") for form in ("png", "pdf")
+    }
+    assert not list(spectra.results.rglob(".partial-*"))
+
+
+@pytest.mark.workflow
+def test_logs_of_spec_files_say_what_was_read_and_written(spectra):
+    """Protects the means to see what a job did."""
+    logs = list((spectra.results / "logs").rglob("*.log"))
+    for path in logs:
+        text = path.read_text(encoding="utf-8")
+        assert " read results/" in text or "from http" in text or "from file" in text, path
+        assert " wrote results/" in text or "download" in path.parts, path
+    assert len(logs) == sum(count_finished(spectra.output).values())
+    text = (spectra.results / "logs/measure_spec/dr12/7332-56683/spec-0788.log").read_text(encoding="utf-8")
+    assert "28 camera exposures" in text
+
+
+@pytest.mark.workflow
+def test_dr14_reduction_is_not_mixed_with_dr12(spectra):
     """Protects against one release's numbers under the other's name: the same spectra, other reductions."""
     for plate in (5201, 6148):
-        ours, theirs = (run.summary[run.summary["plate"] == plate] for run in (dr12, dr14))
+        ours, theirs = (of(spectra.summary, release, plate) for release in ("dr12", "dr14"))
         assert list(ours["expnum"]) == list(theirs["expnum"])
         assert np.all(ours["evar_ratio_median"] != theirs["evar_ratio_median"])
+        assert set(ours["noise_law"]) == {"optimal"}
+        assert set(theirs["noise_law"]) == {"readnoise_weighted"}
 
 
-def test_fifteen_standards_in_one_run(dr14):
-    """Protects many targets on both spectrographs, in the order of the configuration."""
-    standards = dr14.summary[dr14.summary["plate"] == 6118]
-    assert list(standards["fiber"]) == [fiber for fiber in STANDARDS_OF_6118 for _ in range(2)]
+@pytest.mark.workflow
+def test_order_of_the_summary_is_that_of_the_configuration(spectra):
+    """Protects many targets of two releases and both spectrographs in one table."""
+    order = list(dict.fromkeys(zip(spectra.summary["release"], spectra.summary["fiber"], strict=True)))
+    assert order == [(entry["release"], fiber) for entry in both_releases() for fiber in entry["fibers"]]
+    standards = of(spectra.summary, "dr14", 6118)
+    assert list(standards["fiber"]) == [fiber for fiber in SOME_STANDARDS for _ in range(2)]
     assert set(standards["objtype"]) == {"SPECTROPHOTO_STD"}
     assert set(standards["camera"][standards["fiber"] > 500]) == {"b2", "r2"}
 
 
-def test_what_a_spec_file_cannot_tell_is_masked(dr12):
+@pytest.mark.workflow
+def test_error_floor_is_no_noise(spectra):
+    """Protects the tutorial's number of a bright star's spec file, whose variance has the 3 % floor in it: with the
+    floor left in, this one was 1.594."""
+    (row,) = of(spectra.summary, "dr12", 4961)
+    assert (row["camera"], row["expnum"]) == ("b1", 131838)
+    assert row["evar_ratio_median"] == pytest.approx(1.03, abs=0.01)
+    assert row["evar_ratio_median"] == row["ratio_tutorial"]
+
+
+@pytest.mark.workflow
+def test_what_a_spec_file_cannot_tell_is_masked(spectra):
     """Protects against zeros where there is no number."""
-    for name in ("tutorial_max_absdiff", "tutorial_max_reldiff"):
-        assert dr12.summary[name].mask.all()
-    assert not np.ma.is_masked(dr12.summary["evar_ratio_median"])
-    assert np.all(dr12.summary["npix"] > 1000)
-    assert not dr12.summary["simulated"].any()
+    for name in ("tutorial_max_absdiff", "tutorial_max_reldiff", "pipeline_max_reldiff"):
+        assert spectra.summary[name].mask.all()
+    assert not np.ma.is_masked(spectra.summary["evar_ratio_median"])
+    assert np.all(spectra.summary["npix"] > 1000)
+    assert not spectra.summary["simulated"].any()
 
 
-def test_a_spec_container_equals_its_file(real_data, dr12):
+@pytest.mark.workflow
+def test_a_spec_container_equals_its_file(real_data, spectra):
     """Protects the extraction: every array is the file's own, and counts follow from calib."""
-    path = real_data / "sas/dr12/boss/spectro/redux/v5_7_0/spectra/7332/spec-7332-56683-0788.fits"
-    exposure = CameraExposure.read(dr12.folder / "results/extract_frame/7332-56683/r2-00173096-0788.npz")
+    path = real_data / DR12_SPECTRA / "7332/spec-7332-56683-0788.fits"
+    exposure = CameraExposure.read(spectra.results / "extract_frame/dr12/7332-56683/r2-00173096-0788.npz")
     with fits.open(path) as hdus:
         table = next(hdu for hdu in hdus[4:] if hdu.name.startswith("R2-00173096")).data
-        for name in ("flux", "sky", "ivar", "mask", "calib", "x"):
+        for name in ("flux", "sky", "ivar", "mask", "calib"):
             np.testing.assert_array_equal(getattr(exposure, name)[0], table[name])
+        np.testing.assert_array_equal(exposure.loglam[0], table["loglam"])
     assert exposure.header.readnoise == pytest.approx([2.86, 2.9, 2.8, 2.8], rel=0.1)
+    assert exposure.header.release == "dr12"
+    assert [name for name, _ in exposure.header.inputs] == [f"/{DR12_SPECTRA}/7332/{path.name}"]
+
+
+@pytest.mark.workflow
+def test_script_called_by_hand_makes_the_same_bytes(spectra, tmp_path):
+    """Protects the step as a plain function of files: called without Snakemake it writes what the workflow wrote."""
+    script = REPOSITORY / "workflow/scripts/measure_spec.py"
+    specification = importlib.util.spec_from_file_location("measure_spec", script)
+    module = importlib.util.module_from_spec(specification)
+    specification.loader.exec_module(module)
+    (path,) = spectra.results.glob("mirror*/sas/dr12/**/spec-6148-56209-0743.fits")
+    name = f"/{DR12_SPECTRA}/6148/{path.name}"
+    output = tmp_path / "compare/dr12/6148-56209/spec-0743.ecsv"
+    module.main(path, name, "dr12", 6148, 56209, 743, "optimal", 0, tmp_path, output)
+    written = [path.relative_to(tmp_path) for path in tmp_path.rglob("*.*")]
+    assert len(written) == 3 * 8 + 1
+    for path in written:
+        assert (tmp_path / path).read_bytes() == (spectra.results / path).read_bytes(), path
+
+
+@pytest.mark.workflow
+def test_an_exposure_reruns_figures_summary_and_report(spectra, tmp_path):
+    """Protects spectra that are measured: a spec file's exposures are measured together, so one more costs its figures;
+    and a plate added costs its own chain."""
+    targets = [spec_target("dr14", 6118, 48, bands=["red"])]
+    workflow = spectra.copy(tmp_path).configure(**spectra.configuration() | {"targets": targets})
+    workflow.run()
+    targets[0]["exposures"] = [0, 1]
+    workflow.configure(**spectra.configuration() | {"targets": targets})
+    assert workflow.executed() == {"plot_spec": 1, "summarize": 1, "report": 1}
+    targets.append(spec_target("dr14", 3586, 500, bands=["blue"]))
+    workflow.configure(**spectra.configuration() | {"targets": targets})
+    assert workflow.executed(*TABLES, "list_exposures") == {
+        "find_mjd": 1, "download": 1, "list_exposures": 1, "measure_spec": 1, "summarize": 1,
+    }  # fmt: skip
+
+
+@pytest.mark.workflow
+def test_one_object_in_two_releases(real_data, tmp_path):
+    """Protects comparing releases: one run, one mirror, a row and figures of each, and capitals do not matter."""
+    targets = [{"plate": 5201, "fibers": [178], "bands": ["blue"], "products": "spec"}]
+    targets.append(targets[0] | {"release": "dr14"})
+    workflow = Workflow(tmp_path).configure(release="DR12", data={"url": real_data.as_uri()}, targets=targets)
+    assert workflow.executed() == {
+        "download": 4, "find_mjd": 2, "list_exposures": 1, "measure_spec": 2, "plot_spec": 2, "summarize": 1,
+        "report": 1,
+    }  # fmt: skip
+    assert list(workflow.table()["release"]) == ["dr12", "dr14"]
+    assert len(set(workflow.table()["expnum"])) == 1
+    (exposure,) = set(workflow.table()["expnum"])
+    figures = {str(path.relative_to(workflow.results / "figures")) for path in workflow.results.glob("figures/*/*.png")}
+    assert figures == {
+        f"{release}/5201-55832-0178-b1-{exposure:08d}{kind}.png"
+        for release in ("dr12", "dr14")
+        for kind in ("", "-noise")
+    }
+    (mirror,) = workflow.results.glob("mirror*")
+    assert {path.name for path in (mirror / "sas").iterdir()} == {"dr12", "dr14"}
+    html = (workflow.results / "report/index.html").read_text(encoding="utf-8")
+    assert html.count("data:image/png;base64,") == 4
+    assert "SDSS-III Data Release 12" in html
+    assert "SDSS-IV Data Release 14" in html
+
+
+@pytest.mark.slow
+@pytest.mark.workflow
+def test_fifteen_standards_with_all_figures(real_data, tmp_path):
+    """Protects many targets in one run, from the download to the report."""
+    targets = [spec_target("dr14", 6118, *STANDARDS_OF_6118)]
+    workflow = Workflow(tmp_path).configure(data={"url": real_data.as_uri()}, targets=targets)
+    counts = workflow.executed()
+    assert counts["measure_spec"] == 15
+    assert counts["plot_spec"] == 30
+    assert list(workflow.table()["fiber"]) == [fiber for fiber in STANDARDS_OF_6118 for _ in range(2)]
+    assert set(workflow.table()["objtype"]) == {"SPECTROPHOTO_STD"}
+    html = (workflow.results / "report/index.html").read_text(encoding="utf-8")
+    assert html.count("data:image/png;base64,") == 60
+
+
+# -------------------------------------------------------------------------------------------------- dr17's layout
+
+NEW, OLD = "7339/spec-7339-57544-0733.fits", "7338/spec-7338-57159-0233.fits"
+DR17_TARGETS = [
+    {"plate": 7339, "mjd": 57544, "fibers": [733], "products": "spec"},
+    {"plate": 7338, "mjd": 57159, "fibers": [233], "products": "spec"},
+]
+
+
+@pytest.fixture(scope="module")
+def both_layouts(real_data, tmp_path_factory):
+    """A mirror of DR17 with one full spec file where the release has it, and one where earlier releases did."""
+    mirror = tmp_path_factory.mktemp("layouts")
+    for name, folder in ((NEW, "full/"), (OLD, "")):
+        path = mirror / DR17_SPECTRA / f"{folder}{name}"
+        path.parent.mkdir(parents=True)
+        shutil.copy(real_data / DR17_SPECTRA / "full" / name, path)
+    return mirror
+
+
+@pytest.fixture(scope="module")
+def dr17(real_data, tmp_path_factory):
+    """The tables of two spectra from the release's own layout."""
+    workflow = Workflow(tmp_path_factory.mktemp("dr17"))
+    workflow.configure(release="dr17", data={"url": real_data.as_uri()}, targets=DR17_TARGETS)
+    workflow.counts = workflow.executed(*TABLES)
+    return workflow
+
+
+@pytest.mark.workflow
+def test_dr17_has_full_spec_files_in_a_folder_of_their_own(dr17):
+    """Protects DR16 and later, whose full spec files lie in spectra/full/."""
+    assert dr17.counts == {"download": 2, "list_exposures": 1, "measure_spec": 2, "summarize": 1}
+    assert [tuple(row) for row in dr17.table()["release", "plate", "camera"]] == [
+        ("dr17", 7339, "b2"), ("dr17", 7339, "r2"), ("dr17", 7338, "b1"), ("dr17", 7338, "r1"),
+    ]  # fmt: skip
+    exposure = CameraExposure.read(next(dr17.results.rglob("extract_frame/dr17/7339-57544/r2-*-0733.npz")))
+    assert [name for name, _ in exposure.header.inputs] == [f"/{DR17_SPECTRA}/full/{NEW}"]
+
+
+@pytest.mark.workflow
+@pytest.mark.parametrize("how", ["folder", "server", "mirror"])
+def test_dr17_from_mirrors_of_either_layout(dr17, both_layouts, tmp_path, how):
+    """Protects mirrors that keep full spec files where earlier releases did: from a folder, over HTTP, and as the local
+    mirror itself, the same table as from the release's own layout."""
+    workflow = Workflow(tmp_path)
+    with serving(both_layouts) as url:
+        data = {
+            "folder": {"url": both_layouts.as_uri()},
+            "server": {"url": url},
+            "mirror": {"url": "file:///nowhere", "mirror": str(both_layouts)},
+        }[how]
+        counts = workflow.configure(release="dr17", data=data, targets=DR17_TARGETS).executed(*TABLES)
+    assert counts.pop("download", 0) == (0 if how == "mirror" else 2)
+    assert counts == {"list_exposures": 1, "measure_spec": 2, "summarize": 1}
+    path = "compare/summary.ecsv"
+    assert (workflow.results / path).read_bytes() == (dr17.results / path).read_bytes()
+
+
+# ------------------------------------------------------------------------------------------- the files themselves
 
 
 @pytest.mark.parametrize(("release", "depth", "beyond"), [("dr12", 0.006, 0.012), ("dr14", 0.025, 0.025)])
@@ -112,7 +309,7 @@ def test_two_phase_jump_is_where_and_as_deep_as_predicted(real_data, release, de
         cameras = read_exposures(path)
         for camera in cameras.keys() & {"r1", "r2"} if plate != 3586 else ():  # that plate was read in one phase
             expnum = min(cameras[camera])
-            exposure = read_spec(path, "", plate, mjd, fiber, camera, expnum)
+            exposure = read_spec(path, "", release, plate, mjd, fiber, camera, expnum)
             calib = exposure.calib[0][offset + 2063 - exposure.row[0]].astype(float)
             dips.append(calib / np.polyval(np.polyfit(offset[beside], calib[beside], 2), offset))
     assert len(dips) >= 9
@@ -129,28 +326,17 @@ def test_real_platelist_tells_the_night(real_data):
 
 
 def test_exposures_of_a_real_header(real_data):
-    """Protects the reading of EXPID01..: 14 exposures of two cameras, with their flats."""
-    path = real_data / "sas/dr12/boss/spectro/redux/v5_7_0/spectra/7332/spec-7332-56683-0788.fits"
-    exposures = read_exposures(path)
+    """Protects the reading of EXPID01..: 14 exposures of two cameras, with their flats; and EXPID001.. of DR17."""
+    exposures = read_exposures(real_data / DR12_SPECTRA / "7332/spec-7332-56683-0788.fits")
     assert {camera: len(numbers) for camera, numbers in exposures.items()} == {"b2": 14, "r2": 14}
     assert exposures["b2"][173096] == 173095
+    assert set(read_exposures(real_data / DR17_SPECTRA / "full" / NEW)) == {"b2", "r2"}
 
 
 def test_a_spec_lite_file_is_not_a_full_one(real_data):
     """Protects against a lite file where a full one is needed: the exposure's table is missing, and is named."""
-    from bosscal.base.errors import UserError
-
-    path = real_data / "sas/dr12/boss/spectro/redux/v5_7_0/spectra/lite/7102/spec-7102-56666-0082.fits"
+    path = real_data / DR12_SPECTRA / "lite/7102/spec-7102-56666-0082.fits"
     with pytest.raises(UserError, match="no HDU B1-00172276"):
-        read_spec(path, "", 7102, 56666, 82, "b1", 172276)
-
-
-def test_plate_added_reruns_only_its_chain(dr14):
-    """Protects old results when a plate is added to the configuration."""
-    config = yaml.safe_load((dr14.folder / "config.yaml").read_text())
-    config["targets"].append(spec_target(3586, 500, exposures=[0], bands=["blue"]))
-    (dr14.folder / "config.yaml").write_text(yaml.safe_dump(config))
-    assert dr14.executed() == {
-        "find_mjd": 1, "download": 1, "list_exposures": 1, "extract_spec": 1, "calibrate": 1, "compare": 1,
-        "plot": 1, "plot_noise": 1, "summarize": 1, "report": 1,
-    }  # fmt: skip
+        read_spec(path, "", "dr12", 7102, 56666, 82, "b1", 172276)
+    with pytest.raises(UserError, match="a spec-lite file where the full spec file is needed"):
+        list(read_all_exposures(path, "", "dr12", 7102, 56666, 82))

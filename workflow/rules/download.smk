@@ -17,15 +17,19 @@ def get_server_paths(wildcards):
     return [path, *alternatives(RELEASES[of_release], path)]
 
 
+# The path of a mirror may begin with a slash of its own.
+FOLDER = "download" if all(map(os.path.isabs, MIRRORS)) else "download/"
+
+
 rule download:
     input:
         get_source,
     output:
         "{mirror}/{server_path}",
     log:
-        "results/logs/download/{mirror}/{server_path}.log",
+        f"results/logs/{FOLDER}{{mirror}}/{{server_path}}.log",
     benchmark:
-        "results/benchmarks/download/{mirror}/{server_path}.tsv"
+        f"results/benchmarks/{FOLDER}{{mirror}}/{{server_path}}.tsv"
     wildcard_constraints:
         server_path="sas/.+",
     conda:

@@ -26,7 +26,7 @@ def get_thrucorr_path(wildcards):
 def get_thrucorr(wildcards):
     """Where the answer to whether there is one lies, for releases that may have it."""
     pattern = "results/thrucorr/{release}/{plate_mjd}/spXYthrucorr-{exposure}.fits.gz"
-    return pattern.format(**wildcards) if RELEASES[wildcards.release].thrucorr else []
+    return [pattern.format(**wildcards)] if RELEASES[wildcards.release].thrucorr else []
 
 
 # Whether an exposure has a spXYthrucorr file is only known by asking for it: a link to it, or an empty file.

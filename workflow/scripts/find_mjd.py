@@ -9,10 +9,10 @@ from bosscal.survey.targets import find_mjd
 def main(platelist_path, plates, run2d, output):
     """Look up the plates in a platelist and write {plate: mjd}."""
     platelist = read_platelist(platelist_path)
-    logger.info("%s: %d plates", amount(platelist_path), len(platelist))
+    logger.info("read %s: %d plates", amount(platelist_path), len(platelist))
     mjds = {plate: find_mjd(platelist, plate, run2d) for plate in plates}
-    logger.info("nights: %s", mjds)
     write_json(output, mjds)
+    logger.info("nights %s, wrote %s", mjds, amount(output))
 
 
 if "snakemake" in globals():

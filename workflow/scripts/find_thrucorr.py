@@ -18,6 +18,7 @@ def main(servers, server_path, mirror, output):
     else:
         logger.info("%s from %s%s", amount(local_path), url.rstrip("/"), server_path)
         output.symlink_to(local_path.resolve())
+    logger.info("wrote %s", output)
 
 
 if "snakemake" in globals():

@@ -1,13 +1,14 @@
 """List the exposures of every coadd, and check that those asked for are among them."""
 
 from bosscal.base.files import read_json, write_json
-from bosscal.base.log import logged, logger
+from bosscal.base.log import amount, logged, logger
 from bosscal.survey.spectra import read_exposures
 from bosscal.survey.targets import Request, exposure_sources, exposures_to_json, resolve
 
 
 def main(spec_paths, mjd_paths, releases, requests, output):
     """Read the exposures from spec files, resolve the requests, and write the exposures."""
+    logger.info("read %s", ", ".join(map(amount, [*mjd_paths, *spec_paths])))
     mjds = {
         (release, int(plate)): mjd
         for release, path in zip(releases, mjd_paths, strict=True)
@@ -17,8 +18,9 @@ def main(spec_paths, mjd_paths, releases, requests, output):
     exposures = {source: read_exposures(path) for source, path in zip(sources, spec_paths, strict=True)}
     for source, cameras in exposures.items():
         logger.info("%s: %s", source, {camera: sorted(numbers) for camera, numbers in cameras.items()})
-    logger.info("%d spectra", len(resolve(requests, mjds, exposures)))
+    spectra = resolve(requests, mjds, exposures)
     write_json(output, exposures_to_json(exposures))
+    logger.info("%d spectra, wrote %s", len(spectra), amount(output))
 
 
 if "snakemake" in globals():

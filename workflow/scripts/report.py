@@ -41,6 +41,9 @@ def plates_of(files, outliers):
 
 def main(run, targets, summary, figures, budget_tables, plates, outliers, exposures, output):
     """Write the page from tables, figures and the headers of the camera exposures."""
+    for name, paths in (("tables", [summary, *budget_tables, *outliers]), ("headers of", exposures)):
+        logger.info("read %s %s", name, ", ".join(paths))
+    logger.info("read figures %s", ", ".join([*figures, *plates]))
     figures = by_name(figures)
     html = render(
         run=run,

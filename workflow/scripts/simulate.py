@@ -1,7 +1,7 @@
 """Write one of the simulated plate's files; which one follows from the rule."""
 
 from bosscal import simulation
-from bosscal.base.log import logged, logger
+from bosscal.base.log import amount, logged, logger
 
 
 def main(rule, root, seed, wildcards):
@@ -20,10 +20,13 @@ def main(rule, root, seed, wildcards):
         simulation.write_spec(root, int(wildcards.fiber))
     elif rule == "simulated_plate":
         simulation.write_sha1sum(root)
-    logger.info("%s %s: wrote below %s", rule, dict(wildcards), root)
 
 
 if "snakemake" in globals():
     with logged(snakemake.log[0]):
         root = snakemake.output[0].partition("/sas/")[0]
+        for path in snakemake.input:
+            logger.info("read %s", amount(path))
         main(snakemake.rule, root, snakemake.params.seed, snakemake.wildcards)
+        for path in snakemake.output:
+            logger.info("wrote %s", amount(path))

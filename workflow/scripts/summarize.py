@@ -9,7 +9,7 @@ from bosscal.survey.targets import Target
 def main(paths, targets, output):
     """Write a table with a row per target, in the order of the configuration."""
     tables = [read_table(path) for path in paths]
-    logger.info("read %d tables", len(tables))
+    logger.info("read %s", ", ".join(paths))
     write_table(output, summarize(targets, stack(tables)))
     logger.info("%d targets, wrote %s", len(targets), amount(output))
 

@@ -1,0 +1,119 @@
+"""What the workflow says to a mistake: one line that names it, and no traceback."""
+
+import fcntl
+import re
+
+import pytest
+from conftest import Workflow, copy_code
+
+pytestmark = pytest.mark.workflow
+
+FIBER_1 = {"plate": 6641, "mjd": 56383, "fibers": [1], "bands": ["red"]}
+FRAMES = "sas/sim/boss/spectro/redux/v5_7_0/6641"
+
+
+def complaints(process):
+    """The lines in which a run that failed says why."""
+    assert process.returncode != 0
+    assert "Traceback" not in process.stdout
+    return [line for line in process.stdout.splitlines() if line.startswith("bosscal: ")]
+
+
+def files_below(folder):
+    return sorted(str(path) for path in folder.rglob("*"))
+
+
+@pytest.mark.parametrize(
+    ("config", "message"),
+    [
+        ({"release": "sim", "targets": [FIBER_1 | {"fiber": 1}]}, r"targets\[0\]\.fiber: unknown key"),
+        ({"release": "DR21", "targets": [FIBER_1]}, r"release: 'DR21' is not known.*\(known: sim, dr12, "),
+        (
+            {"release": "sim", "targets": [FIBER_1, FIBER_1 | {"release": "dr41"}]},
+            r"targets\[1\]\.release: 'dr41' is not known; did you mean 'dr1[0-9]'\?",
+        ),
+    ],
+)
+def test_a_mistake_is_one_line_before_any_job(tmp_path, config, message):
+    """Protects users from tracebacks: a mistake in the configuration is named, and nothing is made."""
+    (line,) = complaints(Workflow(tmp_path).configure(**config).run(check=False))
+    assert re.match(f"bosscal: {message}", line)
+    assert not (tmp_path / "results").exists()
+
+
+@pytest.mark.parametrize(
+    ("config", "message"),
+    [
+        (
+            {"release": "sim", "targets": [{"plate": 6641, "fibers": [1], "exposures": [7]}]},
+            "plate 6641 mjd 56383 fiber 1: exposure 7 asked for, the coadd has 0-1 (158842, 158843)",
+        ),
+        ({"release": "sim", "targets": [{"plate": 4444, "fibers": [1]}]}, "plate 4444 is not in the platelist"),
+        (
+            {"release": "dr12", "data": {"url": "file:///nowhere"}, "targets": [{"plate": 6641, "fibers": [1]}]},
+            "/nowhere/sas/dr12/boss/spectro/redux/v5_7_0/platelist.fits: no such file",
+        ),
+    ],
+)
+def test_a_mistake_that_only_the_files_tell_is_one_line(tmp_path, config, message):
+    """Protects users from tracebacks while the workflow runs."""
+    lines = complaints(Workflow(tmp_path).configure(**config).run(check=False))
+    assert any(message in line for line in lines), lines
+
+
+def test_a_mistake_is_one_line_when_all_files_are_there(tmp_path, default_run):
+    """Protects users from tracebacks where no job has to tell: the answer to which exposures there are is known."""
+    target = {"plate": 6641, "mjd": 56383, "fibers": [1], "exposures": [7]}
+    workflow = default_run.copy(tmp_path).configure(release="sim", targets=[target])
+    lines = complaints(workflow.run(check=False))
+    assert any("exposure 7 asked for, the coadd has 0-1" in line for line in lines), lines
+
+
+def test_a_damaged_file_is_named(tmp_path, default_run):
+    """Protects against a traceback where a download was cut short by other means than ours."""
+    server = default_run.copy(tmp_path / "copy").results / "simulated"
+    path = server / FRAMES / "spFlat-r1-00158840.fits.gz"
+    beginning = path.read_bytes()[:100_000]
+    path.unlink()  # it is shared with the other folder
+    path.write_bytes(beginning)
+    data = {"url": server.as_uri(), "mirror": str(server)}
+    workflow = Workflow(tmp_path / "run").configure(release="sim", data=data, targets=[FIBER_1])
+    lines = complaints(workflow.run("--", "results/compare/summary.ecsv", check=False))
+    assert any("spFlat-r1-00158840.fits.gz: cannot be read" in line for line in lines), lines
+
+
+def test_a_law_that_does_not_exist_is_one_line(tmp_path):
+    """Protects whoever adds a release: a law's name is checked before any job."""
+    code = copy_code(tmp_path / "code")
+    releases = code / "workflow/releases.yaml"
+    text = releases.read_text(encoding="utf-8")
+    releases.write_text(text.replace("noise_law: readnoise_weighted", "noise_law: readnoise_weigthed", 1))
+    workflow = Workflow(tmp_path / "run", code).configure(release="sim", targets=[FIBER_1])
+    (line,) = complaints(workflow.run(check=False))
+    assert (
+        "releases.yaml: dr13.noise_law: 'readnoise_weigthed' is not known; did you mean 'readnoise_weighted'?" in line
+    )
+    assert not workflow.results.exists()
+
+
+@pytest.mark.parametrize("old", ["extract_frame/6641-56383", "mirror/sim/sas"])
+def test_results_of_another_layout_are_refused(tmp_path, old):
+    """Protects a folder of results that 0.1.0 made: it is left as it is, and the user is told in one line."""
+    workflow = Workflow(tmp_path).configure(release="sim", targets=[FIBER_1])
+    (workflow.results / old).mkdir(parents=True)
+    (workflow.results / old / "file").touch()
+    before = files_below(workflow.results)
+    (line,) = complaints(workflow.run(check=False))
+    assert line.startswith("bosscal: results: made by bosscal 0.1.0, which kept files in other places (results/")
+    assert line.endswith("): move it away or delete it")
+    assert files_below(workflow.results) == before
+
+
+def test_two_runs_in_one_folder_are_kept_apart(tmp_path):
+    """Protects results from two runs at once, now that Snakemake's own lock is off."""
+    workflow = Workflow(tmp_path).configure(release="sim", targets=[FIBER_1])
+    workflow.results.mkdir()
+    with open(workflow.results / ".lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        (line,) = complaints(workflow.run(check=False))
+    assert "another run is at work" in line

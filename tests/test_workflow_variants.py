@@ -1,0 +1,196 @@
+"""Other configurations, other folders, other processors, on the simulated plate."""
+
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import yaml
+from astropy.io import fits
+from astropy.table import Table
+from conftest import Workflow, copy_code, count_finished, serving
+
+from bosscal import simulation
+from bosscal.survey.exposure import CameraExposure
+
+pytestmark = pytest.mark.workflow
+
+PLATE = "sim/6641-56383"
+REDUX = "sas/sim/boss/spectro/redux/v5_7_0"
+TABLES = ("--", "results/compare/summary.ecsv")
+
+
+# --------------------------------------------------------------------------------------------------- same bytes
+
+
+def dispatched_features():
+    """Extensions of this processor that numpy uses if it may."""
+    from numpy._core._multiarray_umath import __cpu_dispatch__, __cpu_features__
+
+    return [name for name in __cpu_dispatch__ if __cpu_features__[name]]
+
+
+OTHER_PROCESSOR = {"OPENBLAS_CORETYPE": "Sandybridge", "NPY_DISABLE_CPU_FEATURES": " ".join(dispatched_features())}
+OTHER_MACHINE = {"TZ": "Pacific/Auckland", "LC_ALL": "C", "PYTHONHASHSEED": "7"}
+
+
+@pytest.fixture(scope="module")
+def elsewhere(default_run, tmp_path_factory):
+    """The default configuration's tables, npz and spCalib files, and one spectrum's figures, from another folder, one
+    core, another locale and time zone, and as if on an older processor."""
+    folder = tmp_path_factory.mktemp("else") / "a user's folder"
+    workflow = Workflow(folder / "run", copy_code(folder / "code")).configure(**default_run.configuration())
+    calib = (f"results/calib/{PLATE}/spCalib-{camera}-00158842.fits" for camera in ("b1", "r1"))
+    figure = "results/figures/sim/6641-56383-0486-r1-00158842.png"
+    environment = OTHER_MACHINE | (OTHER_PROCESSOR if dispatched_features() else {})
+    workflow.run("--cores", "1", *TABLES, *calib, figure, environment=environment)
+    return workflow
+
+
+def differing(first, second, steps):
+    """Files of the second run that the first has not, or has otherwise; and the kinds of files there are."""
+    files = [path.relative_to(second.results) for step in steps for path in (second.results / step).rglob("*.*")]
+    other = [str(path) for path in files if (first.results / path).read_bytes() != (second.results / path).read_bytes()]
+    return other, {path.suffix for path in files}
+
+
+STEPS = ("simulated", "targets", "extract_frame", "calibrate", "calib", "compare", "budget", "figures")
+
+
+def test_same_inputs_give_the_same_bytes(default_run, elsewhere):
+    """Protects reproducibility: a folder with a blank and an apostrophe, one core, another locale and time zone, an
+    older processor: the same bytes."""
+    other, kinds = differing(default_run, elsewhere, STEPS)
+    assert not other
+    assert kinds == {".fits", ".gz", ".json", ".npz", ".ecsv", ".png", ".pdf"}
+
+
+def test_the_other_processor_is_another_one(elsewhere):
+    """Protects the test above: jobs of that run had fewer of the processor's extensions."""
+    if not dispatched_features():
+        pytest.skip("numpy uses no extension of this processor that could be turned off")
+    code = f"import {__name__} as test; print(test.dispatched_features())"
+    process = subprocess.run(
+        [sys.executable, "-c", code],
+        env=os.environ | OTHER_PROCESSOR | {"PYTHONPATH": os.pathsep.join(sys.path)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert process.stdout.strip() == "[]"
+
+
+@pytest.mark.slow
+def test_same_inputs_give_the_same_report(default_run, tmp_path):
+    """Protects reproducibility of all that a run makes, the figures and the report too."""
+    again = Workflow(tmp_path / "another folder").configure(**default_run.configuration())
+    again.run("--cores", "1", environment=OTHER_MACHINE)
+    other, kinds = differing(default_run, again, (*STEPS, "report"))
+    assert not other
+    assert ".html" in kinds
+
+
+# ------------------------------------------------------------------------------------------ other configurations
+
+
+def test_a_whole_plate_has_figures_of_exposures_instead_of_fibers(default_run, tmp_path):
+    """Protects `fibers: all`: the same rules, no figure per fiber, dead and unplugged fibers listed with the reason."""
+    workflow = default_run.copy(tmp_path).configure(
+        release="sim", targets=[{"plate": 6641, "mjd": 56383, "fibers": "all", "bands": ["blue"]}]
+    )
+    old = set((workflow.results / "figures").rglob("*"))
+    assert workflow.executed() == {
+        "simulate_spec_lite": 1, "simulate_frames": 1, "simulate_flat": 1, "download": 6, "list_exposures": 1,
+        "extract_frame": 1, "calibrate": 1, "compare": 1, "write_calib": 1, "plot_exposure": 2, "plot_plate": 1,
+        "summarize": 1, "report": 1,
+    }  # fmt: skip
+    assert len(workflow.table()) == 1000
+    names = {path.name for path in (workflow.results / "figures/sim").iterdir() if path not in old}
+    exposures = [f"6641-56383-{camera}-00158842" for camera in ("b1", "b2")]
+    expected = [f"{exposure}-{kind}" for exposure in exposures for kind in ("ratios", "residuals")]
+    expected.append("6641-56383-overview")
+    assert names == {f"{name}.{suffix}" for name in expected for suffix in ("png", "pdf")}
+    header = fits.getheader(workflow.results / "simulated" / simulation.flat_path("b1"))
+    fibers = simulation.plug_fibers(header["SIMSEED"])
+    outliers = Table.read(workflow.results / f"outliers/{PLATE}/b2-00158842.ecsv")
+    dark = np.flatnonzero(fibers.dark) + 1
+    assert sorted(outliers["fiber"]) == sorted(dark[dark > 500])
+    assert set(outliers["reason"]) == {"dead", "unplugged"}
+    html = (workflow.results / "report/index.html").read_text(encoding="utf-8")
+    assert all(f"fiber {fiber} (" in html for fiber in outliers["fiber"])
+
+
+def link_tree(source, target):
+    """A folder's files as links elsewhere, so that a test can take some away or add others."""
+    for path in source.rglob("*"):
+        if path.is_file():
+            link = target / path.relative_to(source)
+            link.parent.mkdir(parents=True, exist_ok=True)
+            link.symlink_to(path.resolve())
+
+
+def test_releases_with_a_position_correction_find_it_or_do_without(tmp_path, default_run):
+    """Protects releases after DR12, and frames over HTTP: an spXYthrucorr file is used where the server has one, and is
+    1 where not; and mirrors: what is there already is not fetched again."""
+    server, mirror = (tmp_path / name / "sas/dr14/eboss/spectro/redux/v5_10_0" for name in ("server", "mirror"))
+    for folder in (server, mirror):
+        link_tree(default_run.results / "simulated" / REDUX, folder)
+    missing = mirror / "6641/spCFrame-r1-00158842.fits"
+    missing.unlink()
+    correction = fits.PrimaryHDU(np.ones((500, 4128), dtype=np.float32))
+    correction.writeto(server / "6641/spXYthrucorr-r1-00158842.fits.gz")
+    workflow = Workflow(tmp_path / "run")
+    with serving(tmp_path / "server") as url:
+        workflow.configure(
+            release="dr14",
+            data={"url": url, "mirror": str(tmp_path / "mirror")},
+            targets=[{"plate": 6641, "mjd": 56383, "fibers": [1]}],
+        )
+        process = workflow.run(*TABLES)
+        assert "double '/'" not in process.stdout  # a warning for every file
+        assert count_finished(process.stdout) == {
+            "list_exposures": 1, "find_thrucorr": 2, "download": 1, "extract_frame": 2, "calibrate": 2, "compare": 2,
+            "summarize": 1,
+        }  # fmt: skip
+    assert missing.is_file()
+    assert not missing.is_symlink()
+    for camera, number in (("b1", 6), ("r1", 7)):
+        exposure = CameraExposure.read(workflow.results / f"extract_frame/dr14/6641-56383/{camera}-00158842.npz")
+        assert len(exposure.header.inputs) == number
+        assert (exposure.thrucorr is None) == (number == 6)
+    summary = workflow.table()
+    assert summary["pipeline_max_reldiff"].max() < 1e-6
+    assert set(summary["noise_law"]) == {"readnoise_weighted"}
+
+
+def test_a_spec_file_of_the_simulated_plate(tmp_path, default_run):
+    """Protects `products: spec` where no real file is at hand: a full spec file of the simulated plate is made, and
+    read like a real one, all of its camera exposures in one job."""
+    target = {"plate": 6641, "mjd": 56383, "fibers": [1], "bands": ["red"], "products": "spec"}
+    workflow = default_run.copy(tmp_path).configure(release="sim", targets=[target])
+    figure = "results/figures/sim/6641-56383-0001-r1-00158842-noise.png"
+    (workflow.folder / figure).unlink()
+    assert workflow.executed(*TABLES, "list_exposures", figure) == {
+        "simulate_frames": 2, "simulate_spec": 1, "download": 1, "list_exposures": 1, "measure_spec": 1,
+        "plot_spec": 1, "summarize": 1,
+    }  # fmt: skip
+    assert len(workflow.table(f"{PLATE}/spec-0001")) == 4
+    assert list(workflow.table()["products"]) == ["spec"]
+    assert abs(workflow.table()["noise_ratio_median"][0] - 1) < 0.05
+
+
+def test_configfile_has_results_of_its_own(tmp_path, default_run):
+    """Protects the results of config.yaml from those of another configuration in the same folder, and what the other
+    leaves out: it comes from config.yaml."""
+    workflow = default_run.copy(tmp_path)
+    mine = {"targets": [{"plate": 6641, "mjd": 56383, "fibers": [1], "bands": ["blue"]}]}
+    (tmp_path / "mine.yaml").write_text(yaml.safe_dump(mine))
+    names = ("compare/summary.ecsv", "report/index.html")
+    before = [(workflow.results / name).read_bytes() for name in names]
+    assert workflow.executed("--configfile", "mine.yaml") == {"summarize": 1, "report": 1}
+    assert [(workflow.results / name).read_bytes() for name in names] == before
+    assert [tuple(row) for row in workflow.table("mine/summary")["release", "fiber"]] == [("sim", 1)]
+    html = (workflow.results / "report/mine/index.html").read_text(encoding="utf-8")
+    assert html.count("data:image/png;base64,") == 3
+    assert workflow.planned() == {}
