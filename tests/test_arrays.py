@@ -144,6 +144,8 @@ def test_arrays_are_the_same_bytes_every_time(tmp_path):
     write_arrays(tmp_path / "a.npz", content, {"plate": 6641, "mjd": 56383})
     write_arrays(tmp_path / "b.npz", content, {"mjd": 56383, "plate": 6641})
     assert (tmp_path / "a.npz").read_bytes() == (tmp_path / "b.npz").read_bytes()
+    with zipfile.ZipFile(tmp_path / "a.npz") as archive:
+        assert {entry.date_time for entry in archive.infolist()} == {(1980, 1, 1, 0, 0, 0)}
     back = Arrays(tmp_path / "a.npz")
     assert set(back) == set(content)
     assert len(back) == 3

@@ -101,7 +101,7 @@ def test_grid_offset_is_one_grid_point():
     exposure = make_exposure(linear_wave(300), 300, distort=distort)
     np.testing.assert_allclose(all_effects(exposure)["grid_offset"], np.tanh(0.001), rtol=3e-4)  # D is float32
     notebook, _ = budget.APPROXIMATIONS["grid_offset"].pair(budget.Model(exposure))
-    np.testing.assert_allclose(1 / notebook, reconstruct(exposure).distort, rtol=5e-6)
+    np.testing.assert_allclose(1 / notebook, reconstruct(exposure).distort_at_rows, rtol=5e-6)
 
 
 def test_interpolation_by_hand():

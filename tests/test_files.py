@@ -88,9 +88,11 @@ def test_a_users_mistake_is_one_line_and_a_fault_has_a_traceback(tmp_path):
     assert "Traceback" in (tmp_path / "ours.log").read_text()
 
 
-def test_a_log_tells_what_was_done_and_printed(tmp_path, capsys):
+def test_a_log_tells_what_was_done_and_printed(tmp_path, capsys, monkeypatch):
     """Protects the terminal from what belongs into the log, and the caller's own logging from a step's."""
-    handlers, level = list(logger.handlers), logger.level
+    monkeypatch.setattr(logger, "propagate", True)
+    monkeypatch.setattr(logger, "level", logging.ERROR)
+    handlers = list(logger.handlers)
     path = tmp_path / "new" / "step.log"
     with logged(path):
         logger.info("one line")
@@ -101,7 +103,7 @@ def test_a_log_tells_what_was_done_and_printed(tmp_path, capsys):
     assert "done in " in lines[3]
     assert len(lines) == 4
     assert capsys.readouterr() == ("", "")
-    assert (list(logger.handlers), logger.level) == (handlers, level)
+    assert (list(logger.handlers), logger.level, logger.propagate) == (handlers, logging.ERROR, True)
     path.write_bytes(bytes(1_500_000))
     assert amount(path) == f"{path} (1.5 MB)"
 

@@ -209,7 +209,7 @@ def test_one_fiber_equals_the_notebook(simulated_root, dark_fiber, red_exposure,
         "var": tutorial.var,
         "var_pred": tutorial.var_pred,
         "bin_ratio": tutorial.bin_ratio,
-        "distort": tutorial.distort,
+        "distort": tutorial.distort_at_rows,
         "calib_applied": tutorial.calib_applied,
         "calib_predicted": tutorial.calib_predicted,
     }
@@ -238,7 +238,9 @@ def test_a_spectrum_is_a_row_of_the_whole(tmp_path, red_exposure, red_prediction
             np.testing.assert_array_equal(getattr(spectrum.measurement, name), values, err_msg=name)
     np.testing.assert_array_equal(spectrum.exposure.loglam, red_exposure.loglam[32:33])
     np.testing.assert_array_equal(spectrum.prediction.sky_variance, red_prediction.sky_variance[32:33])
-    np.testing.assert_array_equal(spectrum.tutorial.distort, reconstruct(red_exposure.take(slice(32, 33))).distort)
+    np.testing.assert_array_equal(
+        spectrum.tutorial.distort_at_rows, reconstruct(red_exposure.take(slice(32, 33))).distort_at_rows
+    )
     assert np.isfinite(spectrum.effects["calibration"]).sum() == spectrum.measurement.compared.sum()
     assert spectrum.title.startswith("6641-56383-33   r1[1] = #158843   ")
     assert spectrum.title.endswith(f"{red_exposure.objtype[32]}   read noise 2.90/2.59/2.53/2.52 e⁻")

@@ -125,6 +125,20 @@ def test_comparison_by_plain_means(red_exposure, red_prediction, red_table):
         np.testing.assert_allclose(red_table[name][~dark], expected[~dark], **tolerance, err_msg=name)
 
 
+def test_other_order_of_amplifiers(red_exposure, red_prediction, red_table):
+    """Protects the column that tells whether the pipeline takes the read noises in the order of their measurement:
+    the same law and sky term, with RDNOISE1 and RDNOISE2 exchanged."""
+    measurement = measure(red_exposure, red_prediction.calib)
+    zero, one, two, three = red_exposure.header.readnoise
+    readnoise = np.array([zero, two, one, three])[red_exposure.quadrant]
+    predicted = optimal_variance(measurement.electrons, readnoise, measurement.sigma) + red_prediction.sky_variance
+    ratio = np.ma.masked_array(measurement.variance / predicted, ~measurement.valid)
+    lit = red_table["npix"] > 0
+    expected = np.ma.median(ratio, axis=1)[lit]
+    np.testing.assert_allclose(red_table["noise_ratio_measured_order"][lit], expected, rtol=1e-6)
+    assert np.any(red_table["noise_ratio_measured_order"][lit] != red_table["noise_ratio_median"][lit])
+
+
 def test_simulated_noise_follows_its_law(red_table):
     """Protects the chain from law to ranking on a plate that is simulated with the optimal law: no law that differs
     by more than the sky term's own uncertainty wins, and stars show the floor."""

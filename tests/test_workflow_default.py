@@ -265,9 +265,9 @@ def notebook_arrays(found):
         "flat": measurement.flat,
     }
     arrays |= {
-        name: getattr(tutorial, name)
-        for name in ("var", "var_pred", "bin_ratio", "distort", "calib_applied", "calib_predicted")
+        name: getattr(tutorial, name) for name in ("var", "var_pred", "bin_ratio", "calib_applied", "calib_predicted")
     }
+    arrays["distort"] = tutorial.distort_at_rows
     return {name: array[0] for name, array in arrays.items()}
 
 

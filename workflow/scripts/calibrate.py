@@ -5,7 +5,7 @@ from bosscal.results.prediction import predict
 from bosscal.survey.exposure import CameraExposure
 
 
-def main(exposure_path, noise_law, mask_allow, output, threads):
+def main(exposure_path, noise_law, mask_allow, output, threads=1):
     """Write the npz of a prediction."""
     logger.info("read %s", amount(exposure_path))
     predict(CameraExposure.read(exposure_path), noise_law, mask_allow, threads).write(output)

@@ -7,7 +7,7 @@ from bosscal.results.prediction import Prediction
 from bosscal.survey.exposure import CameraExposure
 
 
-def main(exposure_path, prediction_path, output, threads):
+def main(exposure_path, prediction_path, output, threads=1):
     """Write a table with a row per fiber."""
     logger.info("read %s and %s", amount(exposure_path), amount(prediction_path))
     table = compare_fibers(CameraExposure.read(exposure_path), Prediction.read(prediction_path), threads)

@@ -6,7 +6,7 @@ from bosscal.base.log import amount, logged, logger
 from bosscal.survey.frames import read_frames
 
 
-def main(frames, thrucorr, names, release, plate, mjd, output, threads):
+def main(frames, thrucorr, names, release, plate, mjd, output, threads=1):
     """Read the files of a camera exposure into one npz."""
     # The file is empty where the server has none.
     paths = [*frames, *(path for path in thrucorr if Path(path).stat().st_size)]

@@ -6,7 +6,7 @@ from bosscal.results.prediction import Prediction
 from bosscal.survey.exposure import CameraExposure
 
 
-def main(exposure_path, prediction_path, output, threads):
+def main(exposure_path, prediction_path, output, threads=1):
     """Write calibration, electrons and noise of all fibers as FITS."""
     logger.info("read %s and %s", amount(exposure_path), amount(prediction_path))
     write_calib(output, CameraExposure.read(exposure_path), Prediction.read(prediction_path), threads)

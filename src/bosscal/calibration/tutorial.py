@@ -32,7 +32,7 @@ class Reconstruction:
         What the pipeline applied, flux/eflux or, from a spec file, per detected electron; 0 without data.
     var
         Stated variance of the flux [(1e-17 erg/s/cm²/Å)²], 0 without data.
-    calib_predicted, bin_ratio, distort, var_pred
+    calib_predicted, bin_ratio, distort_at_rows, var_pred
         corr distort R / spcalib; the notebook's R and D; the variance scaled from that of eflux. None for a spec
         file, which has no components.
     """
@@ -42,7 +42,7 @@ class Reconstruction:
     # arrays like those above, or None
     calib_predicted: Any = None
     bin_ratio: Any = None
-    distort: Any = None
+    distort_at_rows: Any = None
     var_pred: Any = None
 
 
@@ -77,7 +77,7 @@ def _from_frames(exposure: FrameExposure, allowed_bits: int = 0) -> Reconstructi
         var=inverse_where(exposure.ivar, good),
         calib_predicted=exposure.corr * distort * bin_ratio * inverse_where(exposure.spcalib, exposure.spcalib != 0),
         bin_ratio=bin_ratio,
-        distort=distort,
+        distort_at_rows=distort,
         var_pred=applied**2 * inverse_where(exposure.eivar, good_electrons),
     )
 

@@ -82,7 +82,7 @@ def _rows(spectrum: Spectrum) -> dict[str, Any]:
         "var_pred": tutorial.var_pred,
         "calib_applied": tutorial.calib_applied,
         "bin_ratio": tutorial.bin_ratio,
-        "distort": tutorial.distort,
+        "distort": tutorial.distort_at_rows,
         **{name: getattr(exposure, name, None) for name in ("superflat", "fiberflat", "corr", "spcalib")},
     }
     rows["flat"] = None if rows["superflat"] is None else measurement.flat

@@ -31,8 +31,7 @@ IMAGES = {
 }
 
 
-# How images of few different values are compressed.
-COMPRESSED = {"ADDITIVE": "GZIP_1", "READNOIS": "GZIP_1", "MASK": "RICE_1"}
+COMPRESSED = ("ADDITIVE", "READNOIS")  # images of few different values, or of none
 
 
 def calibration_images(exposure: FrameExposure, prediction: Prediction, threads: int = 1) -> dict[str, NDArray]:
@@ -92,7 +91,7 @@ def write_calib(path: Pathlike, exposure: FrameExposure, prediction: Prediction,
     header["EXPTIME"] = (facts.exptime, "exposure time [s]")
     header["RELEASE"] = (facts.release, "data release")
     header["VERS2D"] = (facts.vers2d, "version of idlspec2d that made the frames")
-    header["NOISELAW"] = (f"{prediction.header.noise_law}{SKY_SUFFIX}", "law of EVARPRED (bosscal.noise)")
+    header["NOISELAW"] = (f"{prediction.header.noise_law}{SKY_SUFFIX}", "law of EVARPRED (bosscal.noise.laws)")
     for amplifier, readnoise in enumerate(facts.readnoise):
         header[f"RDNOISE{amplifier}"] = (readnoise, "CCD read noise [electrons]")
     if facts.simulated:
@@ -118,7 +117,7 @@ def _image(name: str, image: NDArray) -> fits.ImageHDU | fits.CompImageHDU:
     if name not in COMPRESSED:
         return fits.ImageHDU(image, name=name)
     tiles = {"tile_shape": (min(BUNDLE, len(image)), image.shape[1]), "quantize_level": 0}
-    return fits.CompImageHDU(image, name=name, compression_type=COMPRESSED[name], **tiles)
+    return fits.CompImageHDU(image, name=name, compression_type="GZIP_1", **tiles)
 
 
 def _plug_map(exposure: FrameExposure) -> fits.BinTableHDU:
