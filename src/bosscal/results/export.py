@@ -31,6 +31,7 @@ IMAGES = {
 
 
 COMPRESSED = ("ADDITIVE", "READNOIS")  # images of few different values, or of none
+GZIP_TIME = 4  # where a stream of gzip has its time, four bytes
 
 
 def calibration_images(exposure: FrameExposure, prediction: Prediction) -> dict[str, NDArray]:
@@ -104,6 +105,21 @@ def write_calib(path: Pathlike, exposure: FrameExposure, prediction: Prediction)
     hdus.append(_plug_map(exposure))
     with replacing(path) as temporary:
         fits.HDUList(hdus).writeto(temporary, overwrite=True)
+        _forget_times(temporary)
+
+
+def _forget_times(path: Pathlike) -> None:
+    """Put 0 for the time that gzip notes in every tile of a compressed image: the same content is the same bytes."""
+    with fits.open(path, disable_image_compression=True) as hdus:
+        tables = [(hdu.fileinfo()["datLoc"], hdu.header["NAXIS2"]) for hdu in hdus if hdu.header.get("ZIMAGE")]
+    with open(path, "r+b") as stream:
+        for begin, tiles in tables:
+            stream.seek(begin)
+            # a row for each tile: its length, and where it begins behind the rows
+            places = np.frombuffer(stream.read(8 * tiles), dtype=">i4")[1::2]
+            for place in places.tolist():
+                stream.seek(begin + 8 * tiles + place + GZIP_TIME)
+                stream.write(bytes(4))
 
 
 def _image(name: str, image: NDArray) -> fits.ImageHDU | fits.CompImageHDU:
