@@ -103,26 +103,26 @@ def unpack(paths):
 class Chain:
     """The steps of one camera exposure, each from files to a file as in the workflow."""
 
-    def __init__(self, paths, folder, threads):
-        self.paths, self.folder, self.threads = paths, folder, threads
+    def __init__(self, paths, folder):
+        self.paths, self.folder = paths, folder
 
     def read(self):
         return CameraExposure.read(self.folder / "exposure.npz"), Prediction.read(self.folder / "prediction.npz")
 
     def extract(self):
         names = [path.name for path in self.paths]
-        exposure = read_frames(self.paths, names, "sim", simulation.PLATE, simulation.MJD, self.threads)
+        exposure = read_frames(self.paths, names, "sim", simulation.PLATE, simulation.MJD)
         exposure.write(self.folder / "exposure.npz")
 
     def calibrate(self):
         exposure = CameraExposure.read(self.folder / "exposure.npz")
-        predict(exposure, "optimal", 0, self.threads).write(self.folder / "prediction.npz")
+        predict(exposure, "optimal", 0).write(self.folder / "prediction.npz")
 
     def compare(self):
-        write_table(self.folder / "table.ecsv", compare_fibers(*self.read(), self.threads))
+        write_table(self.folder / "table.ecsv", compare_fibers(*self.read()))
 
     def calib(self):
-        write_calib(self.folder / "spCalib.fits", *self.read(), self.threads)
+        write_calib(self.folder / "spCalib.fits", *self.read())
 
     def times(self):
         return {name: shortest(getattr(self, name)) for name in ("extract", "calibrate", "compare", "calib")}
@@ -134,7 +134,7 @@ def growth(chain):
     result = {}
     for nfiber in (100, 200, 500):
         some = exposure.take(slice(0, nfiber))
-        result[nfiber] = shortest(lambda some=some: compare_fibers(some, predict(some, "optimal"), 1))
+        result[nfiber] = shortest(lambda some=some: compare_fibers(some, predict(some, "optimal")))
     return result
 
 
@@ -155,9 +155,9 @@ def measure(root):
     """Every number of the table, by name."""
     paths = simulate(root)
     limit = shortest(lambda: unpack(paths))
-    chains = {threads: Chain(paths, root, threads) for threads in (1, 2)}
-    times = {threads: chain.times() for threads, chain in chains.items()}
-    total = {threads: sum(steps.values()) for threads, steps in times.items()}
+    chain = Chain(paths, root)
+    times = chain.times()
+    total = sum(times.values())
     plate = paths[0].parent
     of_notebook = shortest(
         lambda: notebook.plot_calib(plate, simulation.PLATE, simulation.MJD, CAMERA, EXPNUM, 158840, FIBER), 2
@@ -175,10 +175,10 @@ def measure(root):
     )
     names = [path.name for path in paths]
     steps = {
-        "extract_frame": call("extract_frame.py", list(map(str, paths)), [], names, "sim", 6641, 56383, files[0], 1),
-        "calibrate": call("calibrate.py", files[0], "optimal", 0, files[1], 1),
-        "compare": call("compare.py", *files, str(root / "table.ecsv"), 1),
-        "write_calib": call("write_calib.py", *files, str(root / "spCalib.fits"), 1),
+        "extract_frame": call("extract_frame.py", list(map(str, paths)), [], names, "sim", 6641, 56383, files[0]),
+        "calibrate": call("calibrate.py", files[0], "optimal", 0, files[1]),
+        "compare": call("compare.py", *files, str(root / "table.ecsv")),
+        "write_calib": call("write_calib.py", *files, str(root / "spCalib.fits")),
         "plot": drawing,
     }
     used = {name: in_process(code, 1) for name, code in steps.items()}
@@ -201,9 +201,9 @@ def measure(root):
         "limit": limit,
         "steps": times,
         "chain": total,
-        "chain_over_limit": {threads: value / limit for threads, value in total.items()},
+        "chain_over_limit": total / limit,
         "notebook_per_fiber": of_notebook,
-        "notebook_over_chain": {threads: of_notebook / (value / 500) for threads, value in total.items()},
+        "notebook_over_chain": of_notebook / (total / 500),
         "input_mb": sum(path.stat().st_size for path in paths) / 1e6,
         "bytes_ratio": sum(path.stat().st_size for path in outputs) / sum(path.stat().st_size for path in paths),
         "startup": {
@@ -215,7 +215,7 @@ def measure(root):
         "spec_per_exposure": of_spec[0] / nspec,
         "default_run": seconds,
         "default_jobs": jobs,
-        "growth": growth(chains[1]),
+        "growth": growth(chain),
         "numpy": np.__version__,
         "cores": os.cpu_count(),
     }
@@ -223,17 +223,13 @@ def measure(root):
 
 def table(found):
     """The table of README.md."""
-    one, two = found["chain_over_limit"][1], found["chain_over_limit"][2]
     slow = max(found["startup"], key=found["startup"].get)
     large = max(found["peak_mb"], key=found["peak_mb"].get)
     fibers = ", ".join(f"{seconds:.2f} s for {nfiber}" for nfiber, seconds in found["growth"].items())
     rows = [
         ("unpacking a camera exposure's files, the limit", f"{found['limit']:.2f} s for {found['input_mb']:.0f} MB"),
-        ("extract, calibrate, compare and spCalib of it, over the limit", f"{one:.1f}; on two cores {two:.1f}"),
-        (
-            "the notebook's way, over ours, per fiber",
-            f"{found['notebook_over_chain'][1]:.0f}; on two cores {found['notebook_over_chain'][2]:.0f}",
-        ),
+        ("extract, calibrate, compare and spCalib of it, over the limit", f"{found['chain_over_limit']:.1f}"),
+        ("the notebook's way, over ours, per fiber", f"{found['notebook_over_chain']:.0f}"),
         ("bytes of npz and spCalib over those of the input", f"{found['bytes_ratio']:.2f}"),
         (
             "start-up of a job",
@@ -254,7 +250,7 @@ def main():
     Path("bench.json").write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
     print(table(found))
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    print(f"\nsteps on one core [s]: {found['steps'][1]}\n(all numbers: bench.json; this process took {peak} kB)")
+    print(f"\nsteps [s]: {found['steps']}\n(all numbers: bench.json; this process took {peak} kB)")
     if "--readme" in sys.argv:
         text = README.read_text(encoding="utf-8")
         begin, end = "<!-- bench: made by make bench -->\n", "<!-- end -->"

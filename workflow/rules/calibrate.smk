@@ -12,7 +12,6 @@ rule calibrate:
         "results/benchmarks/calibrate/{release}/{plate_mjd}/{exposure}.tsv"
     conda:
         ENVIRONMENT
-    threads: 2
     resources:
         mem_mb=700,
     params:

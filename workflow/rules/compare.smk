@@ -13,7 +13,6 @@ rule compare:
         "results/benchmarks/compare/{release}/{plate_mjd}/{exposure}.tsv"
     conda:
         ENVIRONMENT
-    threads: 2
     resources:
         mem_mb=700,
     params:

@@ -13,7 +13,6 @@ rule write_calib:
         "results/benchmarks/write_calib/{release}/{plate_mjd}/{exposure}.tsv"
     conda:
         ENVIRONMENT
-    threads: 2
     resources:
         mem_mb=700,
     params:

@@ -61,7 +61,6 @@ rule extract_frame:
         "results/benchmarks/extract_frame/{release}/{plate_mjd}/{exposure}.tsv"
     conda:
         ENVIRONMENT
-    threads: 2
     resources:
         mem_mb=700,
     params:

@@ -7,14 +7,14 @@ from bosscal.results.prediction import Prediction
 from bosscal.survey.exposure import CameraExposure
 
 
-def main(exposure_path, prediction_path, output, threads=1):
+def main(exposure_path, prediction_path, output):
     """Write a table with a row per fiber."""
     logger.info("read %s and %s", amount(exposure_path), amount(prediction_path))
-    table = compare_fibers(CameraExposure.read(exposure_path), Prediction.read(prediction_path), threads)
+    table = compare_fibers(CameraExposure.read(exposure_path), Prediction.read(prediction_path))
     write_table(output, table)
     logger.info("%d fibers, wrote %s", len(table), amount(output))
 
 
 if "snakemake" in globals():
     with logged(snakemake.log[0]):
-        main(snakemake.input.exposure, snakemake.input.prediction, snakemake.output[0], snakemake.threads)
+        main(snakemake.input.exposure, snakemake.input.prediction, snakemake.output[0])

@@ -6,13 +6,13 @@ from bosscal.base.log import amount, logged, logger
 from bosscal.survey.frames import read_frames
 
 
-def main(frames, thrucorr, names, release, plate, mjd, output, threads=1):
+def main(frames, thrucorr, names, release, plate, mjd, output):
     """Read the files of a camera exposure into one npz."""
     # The file is empty where the server has none.
     paths = [*frames, *(path for path in thrucorr if Path(path).stat().st_size)]
     for path in paths:
         logger.info("read %s", amount(path))
-    exposure = read_frames(paths, names[: len(paths)], release, plate, mjd, threads)
+    exposure = read_frames(paths, names[: len(paths)], release, plate, mjd)
     nfiber, nrow = exposure.flux.shape
     logger.info("%s: %d fibers, %d rows", exposure.header.where, nfiber, nrow)
     exposure.write(output)
@@ -30,5 +30,4 @@ if "snakemake" in globals():
             plate,
             mjd,
             snakemake.output[0],
-            snakemake.threads,
         )

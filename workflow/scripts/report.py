@@ -46,7 +46,7 @@ def main(run, targets, summary, figures, budget_tables, plates, outliers, exposu
     logger.info("read figures %s", ", ".join([*figures, *plates]))
     figures = by_name(figures)
     html = render(
-        run=run,
+        run=run | {"summary": summary},
         targets=targets,
         summary=read_table(summary),
         budget=stack([read_table(path) for path in budget_tables]) if budget_tables else None,

@@ -6,13 +6,13 @@ from bosscal.results.prediction import Prediction
 from bosscal.survey.exposure import CameraExposure
 
 
-def main(exposure_path, prediction_path, output, threads=1):
+def main(exposure_path, prediction_path, output):
     """Write calibration, electrons and noise of all fibers as FITS."""
     logger.info("read %s and %s", amount(exposure_path), amount(prediction_path))
-    write_calib(output, CameraExposure.read(exposure_path), Prediction.read(prediction_path), threads)
+    write_calib(output, CameraExposure.read(exposure_path), Prediction.read(prediction_path))
     logger.info("wrote %s", amount(output))
 
 
 if "snakemake" in globals():
     with logged(snakemake.log[0]):
-        main(snakemake.input.exposure, snakemake.input.prediction, snakemake.output[0], snakemake.threads)
+        main(snakemake.input.exposure, snakemake.input.prediction, snakemake.output[0])

@@ -130,6 +130,7 @@ def measure(exposure: CameraExposure, calib: NDArray, allowed_bits: int = 0) -> 
         fiber=exposure.fiber,
         objtype=exposure.objtype,
         row=exposure.row,
+        flat=exposure.flat,
         quadrant=exposure.quadrant,
         sigma=np.clip(exposure.profile_width, *WIDTH_RANGE),
         good=good,
@@ -147,7 +148,7 @@ def _detected(exposure: CameraExposure, calib: NDArray, good: NDArray[np.bool_],
 def _of_frames(exposure: FrameExposure, calib: NDArray, good: NDArray[np.bool_], allowed_bits: int) -> dict[str, Any]:
     """An spFrame has electrons before the error floor, per flat-fielded electron."""
     good_electrons = good_pixels(exposure.emask, exposure.eivar, allowed_bits)
-    flat = exposure.superflat * exposure.fiberflat
+    flat = exposure.flat
     electrons = flat * (exposure.eflux + exposure.esky)
     light = np.maximum(electrons, 0, dtype=np.float64)
     neighbors = np.empty_like(light)
@@ -160,7 +161,6 @@ def _of_frames(exposure: FrameExposure, calib: NDArray, good: NDArray[np.bool_],
         "sky_electrons": exposure.esky * flat.astype(np.float64),
         "variance": (flat**2 * inverse_where(exposure.eivar, good_electrons)).astype(np.float32),
         "flux_variance": inverse_where(exposure.ivar, good) * (flat * inverse(calib)) ** 2,
-        "flat": flat,
         "neighbor_electrons": neighbors,
         "good_electrons": good_electrons,
         "compared": good & good_electrons & (np.sign(exposure.flux) * np.sign(exposure.eflux) > 0),
@@ -182,7 +182,6 @@ def _of_spec(exposure: SpecExposure, calib: NDArray, good: NDArray[np.bool_], al
         "sky_electrons": sky_electrons,
         "variance": np.maximum(stated - floor, 0),
         "flux_variance": stated.astype(np.float64),
-        "flat": np.ones((1, 1), dtype=np.float32),
         "neighbor_electrons": sky_electrons,
         "good_electrons": good,
         "compared": good & (calib > 0),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -135,16 +134,13 @@ def _smooth(values: NDArray) -> NDArray:
     return (padded[:-2] + 2 * padded[1:-1] + padded[2:]) / 4
 
 
-def sky_variance_of(
-    sky: Measurement, loglam: NDArray, law: Law
-) -> Callable[[Measurement, NDArray], NDArray[np.float64]]:
-    """How to predict what imperfect sky subtraction adds to the variance in a camera exposure.
+def statistics_of(sky: Measurement, loglam: NDArray, law: Law) -> SkyStatistics | None:
+    """:func:`sky_statistics` of a camera exposure.
 
     Parameters
     ----------
     sky : Measurement
-        Of the exposure's sky fibers. From several of them the term follows as a function of wavelength; with fewer
-        than :data:`SKY_FIBERS` it follows from SKYCHI2 and each fiber's own sky, and is 0 where there is no SKYCHI2.
+        Of the exposure's sky fibers.
     loglam : 2D[nsky, nrow]
         Their log10 wavelengths [Å].
     law : Law
@@ -152,20 +148,26 @@ def sky_variance_of(
 
     Returns
     -------
-    callable
-        From a measurement and its log10 wavelengths [Å] to the term, 2D[nfiber, nrow] [electrons²].
+    SkyStatistics or None
+        None where there are fewer than :data:`SKY_FIBERS`, or too few pixels with data: then SKYCHI2 has to do.
     """
-    skychi2 = sky.header.skychi2
-    if len(sky.fiber) >= SKY_FIBERS:
-        valid = sky.good_electrons & (sky.flat > 0)
-        per_flat = inverse(sky.flat)
-        # From the sky that was subtracted, which has no noise of its own: a variance that is high where the residual
-        # happens to be positive would make chi² low.
-        predicted = law.sky_variance(sky) * per_flat**2
-        try:
-            statistics = sky_statistics(loglam, sky.object_electrons * per_flat, predicted, valid, skychi2)
-        except ValueError:  # no sky fiber worth the name
-            pass
-        else:
-            return lambda measurement, loglam: statistics.term(loglam) * measurement.flat**2
-    return lambda measurement, loglam: sky_term(skychi2 or 1.0, law.sky_variance(measurement))
+    if len(sky.fiber) < SKY_FIBERS:
+        return None
+    valid = sky.good_electrons & (sky.flat > 0)
+    per_flat = inverse(sky.flat)
+    # From the sky that was subtracted, which has no noise of its own: a variance that is high where the residual
+    # happens to be positive would make chi² low.
+    predicted = law.sky_variance(sky) * per_flat**2
+    try:
+        return sky_statistics(loglam, sky.object_electrons * per_flat, predicted, valid, sky.header.skychi2)
+    except ValueError:  # no sky fiber worth the name
+        return None
+
+
+def from_header(measurement: Measurement, law: Law) -> NDArray[np.float64]:
+    """The sky-subtraction term from SKYCHI2 of the header and each fiber's own sky, 2D[nfiber, nrow] [electrons²].
+
+    0 where there is no SKYCHI2.
+    """
+    skychi2 = measurement.header.skychi2
+    return sky_term(1.0 if skychi2 is None else skychi2, law.sky_variance(measurement))

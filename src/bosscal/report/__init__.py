@@ -160,7 +160,7 @@ def render(
     ----------
     run : dict
         What was run: ``releases`` (title and expected noise law by name), ``sources`` (of the files, by name of the
-        release), ``mask_allow``.
+        release), ``mask_allow``, ``summary`` (path of the table).
     targets : list of Target
     summary : astropy.table.Table
         One row per target (:func:`bosscal.results.comparison.summarize`).

@@ -12,7 +12,6 @@ from bosscal.base.arithmetic import reldiff, safe_ratio
 from bosscal.base.errors import UserError
 from bosscal.base.statistics import row_maximum
 from bosscal.base.tables import IDENTITY, build_table
-from bosscal.base.threads import each
 from bosscal.calibration.measurement import Measurement, measure
 from bosscal.calibration.pipeline import APODIZED_ROWS
 from bosscal.calibration.tutorial import reconstruct
@@ -100,15 +99,13 @@ _NOT_IN_SPEC = (
 )
 
 
-def compare_fibers(exposure: CameraExposure, prediction: Prediction, threads: int = 1) -> Table:
+def compare_fibers(exposure: CameraExposure, prediction: Prediction) -> Table:
     """One row per fiber of a camera exposure.
 
     Parameters
     ----------
     exposure : CameraExposure
     prediction : Prediction
-    threads : int
-        Bundles of fibers that are worked on at the same time.
 
     Returns
     -------
@@ -134,7 +131,7 @@ def compare_fibers(exposure: CameraExposure, prediction: Prediction, threads: in
             | _noise_columns(measurement, predicted.sky_variance, law)
         )
 
-    blocks = list(each(of_bundle, exposure.bundles(), threads))
+    blocks = list(map(of_bundle, exposure.bundles()))
     values |= {name: np.ma.concatenate([block[name] for block in blocks]) for name in blocks[0]}
     return build_table(values, {name: COLUMNS[name] for name in COLUMNS if name not in TARGET_COLUMNS})
 

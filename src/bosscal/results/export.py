@@ -8,7 +8,6 @@ from numpy.typing import NDArray
 
 from bosscal.base.arithmetic import inverse
 from bosscal.base.files import Pathlike, replacing
-from bosscal.base.threads import each
 from bosscal.calibration.measurement import measure
 from bosscal.noise.law import SKY_SUFFIX
 from bosscal.noise.laws import LAWS
@@ -35,15 +34,13 @@ COMPRESSED = ("ADDITIVE", "READNOIS")  # images of few different values, or of n
 GZIP_TIME = 4  # where a stream of gzip has its time, four bytes
 
 
-def calibration_images(exposure: FrameExposure, prediction: Prediction, threads: int = 1) -> dict[str, NDArray]:
+def calibration_images(exposure: FrameExposure, prediction: Prediction) -> dict[str, NDArray]:
     """The images of an spCalib file.
 
     Parameters
     ----------
     exposure : FrameExposure
     prediction : Prediction
-    threads : int
-        Bundles of fibers that are worked on at the same time.
 
     Returns
     -------
@@ -57,8 +54,7 @@ def calibration_images(exposure: FrameExposure, prediction: Prediction, threads:
     images["EVARSKY"][:] = prediction.sky_variance
     if prediction.additive is not None:
         images["ADDITIVE"][:] = prediction.additive
-
-    def fill(places: slice) -> None:
+    for places in exposure.bundles():
         bundle = exposure.take(places)
         measurement = measure(bundle, prediction.calib[places], prediction.header.mask_allow)
         images["LOGLAM"][places] = bundle.loglam
@@ -69,18 +65,16 @@ def calibration_images(exposure: FrameExposure, prediction: Prediction, threads:
         images["EVARPRED"][places] = law.variance(measurement) + prediction.sky_variance[places]
         images["READNOIS"][places] = measurement.readnoise
         images["SIGMA"][places] = measurement.sigma
-
-    list(each(fill, exposure.bundles(), threads))
     return images
 
 
-def write_calib(path: Pathlike, exposure: FrameExposure, prediction: Prediction, threads: int = 1) -> None:
+def write_calib(path: Pathlike, exposure: FrameExposure, prediction: Prediction) -> None:
     """Write the spCalib file of a camera exposure.
 
     Parameters
     ----------
     path : path
-    exposure, prediction, threads
+    exposure, prediction
         As for :func:`calibration_images`.
     """
     facts = exposure.header
@@ -100,7 +94,7 @@ def write_calib(path: Pathlike, exposure: FrameExposure, prediction: Prediction,
     for name, checksum in facts.inputs:
         header["HISTORY"] = f"input {name}"
         header["HISTORY"] = f"  SHA-1 {checksum}"
-    images = calibration_images(exposure, prediction, threads)
+    images = calibration_images(exposure, prediction)
     hdus = [fits.PrimaryHDU(header=header)]
     for name, (unit, meaning) in IMAGES.items():
         hdu = _image(name, images[name])

@@ -10,11 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bosscal.base.arrays import Container, Field
-from bosscal.base.threads import each
 from bosscal.calibration.measurement import measure
 from bosscal.calibration.pipeline import calibrate_exposure
 from bosscal.noise.laws import LAWS
-from bosscal.noise.sky import sky_variance_of
+from bosscal.noise.sky import from_header, statistics_of
 from bosscal.survey.exposure import FLUX, CameraExposure, FrameExposure
 
 _IMAGE = ("nfiber", "nrow")
@@ -58,7 +57,7 @@ class Prediction(Container):
         return Assumptions(**meta)
 
 
-def predict(exposure: CameraExposure, noise_law: str, mask_allow: int = 0, threads: int = 1) -> Prediction:
+def predict(exposure: CameraExposure, noise_law: str, mask_allow: int = 0) -> Prediction:
     """Calibration by the exact model, and the sky-subtraction term of the noise, for every fiber.
 
     Parameters
@@ -68,36 +67,31 @@ def predict(exposure: CameraExposure, noise_law: str, mask_allow: int = 0, threa
         Law that the release's extraction follows, a name of :data:`bosscal.noise.laws.LAWS`.
     mask_allow : int
         SPPIXMASK bits to treat as harmless.
-    threads : int
-        Bundles of fibers that are worked on at the same time.
 
     Returns
     -------
     Prediction
     """
-    arrays = _calibrated(exposure, threads) if isinstance(exposure, FrameExposure) else {"calib": exposure.calib}
-    calib = arrays["calib"]
-    sky = np.flatnonzero(exposure.objtype == "SKY")
-    sky_exposure = exposure.take(sky)
-    term = sky_variance_of(measure(sky_exposure, calib[sky], mask_allow), sky_exposure.loglam, LAWS[noise_law])
+    arrays = _calibrated(exposure) if isinstance(exposure, FrameExposure) else {"calib": exposure.calib}
+    calib, law = arrays["calib"], LAWS[noise_law]
+    of_sky = np.flatnonzero(exposure.objtype == "SKY")
+    sky = exposure.take(of_sky)
+    statistics = statistics_of(measure(sky, calib[of_sky], mask_allow), sky.loglam, law)
     sky_variance = np.empty(exposure.flux.shape, dtype=np.float32)
-
-    def fill(places: slice) -> None:
+    for places in exposure.bundles():
         bundle = exposure.take(places)
-        sky_variance[places] = term(measure(bundle, calib[places], mask_allow), bundle.loglam)
-
-    list(each(fill, exposure.bundles(), threads))
+        if statistics is None:
+            sky_variance[places] = from_header(measure(bundle, calib[places], mask_allow), law)
+        else:
+            sky_variance[places] = statistics.term(bundle.loglam) * bundle.flat**2
     return Prediction.checked(Assumptions(noise_law, mask_allow), arrays | {"sky_variance": sky_variance})
 
 
-def _calibrated(exposure: FrameExposure, threads: int) -> dict[str, Any]:
+def _calibrated(exposure: FrameExposure) -> dict[str, Any]:
     """The exact model bundle by bundle, whose arrays stay in a processor's cache."""
     arrays = {name: np.empty(exposure.flux.shape, dtype=np.float32) for name in ("calib", "flux", "ivar", "additive")}
-
-    def fill(places: slice) -> None:
+    for places in exposure.bundles():
         calibrated = calibrate_exposure(exposure.take(places))
         for name, array in arrays.items():
             array[places] = getattr(calibrated, name)
-
-    list(each(fill, exposure.bundles(), threads))
     return arrays if exposure.corr_add is not None else arrays | {"additive": None}

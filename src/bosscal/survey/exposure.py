@@ -149,6 +149,11 @@ class CameraExposure(Container):
         """Spatial width of the profile [pixels], 2D[nfiber, nrow] or 2D[nfiber, 1]."""
         raise NotImplementedError
 
+    @property
+    def flat(self) -> NDArray[np.float32]:
+        """Detected electrons per electron of the file, 2D[nfiber, nrow] or 2D[1, 1]."""
+        raise NotImplementedError
+
     def index(self, fiber: int) -> int:
         """Place of a fiber.
 
@@ -210,12 +215,22 @@ class FrameExposure(CameraExposure):
         """Spatial width of the profile [pixels], 2D[nfiber, nrow]."""
         return self.trace_set("width")(self.row)
 
+    @property
+    def flat(self) -> NDArray[np.float32]:
+        """Detected per flat-fielded electron, superflat times fiber flat, 2D[nfiber, nrow]."""
+        return self.superflat * self.fiberflat
+
 
 class SpecExposure(CameraExposure):
     """A camera exposure of one fiber from its full spec file, which has no flats and no calibration components."""
 
     FIELDS = COMMON | OF_SPEC
     calib: NDArray[np.float32]
+
+    @property
+    def flat(self) -> NDArray[np.float32]:
+        """1, 2D[1, 1]: a spec file counts detected electrons, and does not tell the flats."""
+        return np.ones((1, 1), dtype=np.float32)
 
     @property
     def profile_width(self) -> NDArray[np.float64]:

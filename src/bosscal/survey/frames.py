@@ -10,7 +10,6 @@ from numpy.typing import ArrayLike
 
 from bosscal.base.errors import UserError
 from bosscal.base.files import Pathlike
-from bosscal.base.threads import each
 from bosscal.survey.ccd import quadrant
 from bosscal.survey.exposure import FrameExposure, Header, trace_set_arrays
 from bosscal.survey.fitsfile import FitsFile, number, text
@@ -70,9 +69,7 @@ def read_plug_map(file: FitsFile, index: int) -> dict[str, ArrayLike]:
     }
 
 
-def read_frames(
-    paths: Sequence[Pathlike], names: Sequence[str], release: str, plate: int, mjd: int, threads: int = 1
-) -> FrameExposure:
+def read_frames(paths: Sequence[Pathlike], names: Sequence[str], release: str, plate: int, mjd: int) -> FrameExposure:
     """Read all fibers of one camera exposure from the per-plate files.
 
     Parameters
@@ -83,8 +80,6 @@ def read_frames(
         What to call them in the provenance: their paths on the server.
     release : str
     plate, mjd : int
-    threads : int
-        Files that are unpacked at the same time.
 
     Returns
     -------
@@ -96,8 +91,8 @@ def read_frames(
         If a file cannot be read, or the files do not belong together.
     """
     frame_path, cframe_path, flat_path, _, _, distort_path, *thrucorr_path = paths
-    # One file after the other is converted and let go, while others may be unpacked.
-    files = each(FitsFile, paths, threads)
+    # One file after the other is converted and let go: the unpacked files together take twice the memory.
+    files = map(FitsFile, paths)
     inputs: list[tuple[str, str]] = []
 
     def opened() -> FitsFile:
