@@ -191,9 +191,9 @@ def test_scripts_called_by_hand_make_the_same_bytes(default_run, tmp_path):
     names = [name for name, _ in header.inputs]
     frames = [results / f"mirror{name}" for name in names]
     scripts = {script.stem: load(script) for script in SCRIPTS}
-    scripts["extract_frame"].main(frames, [], names, "sim", 6641, 56383, tmp_path / exposure, 2)
-    scripts["calibrate"].main(tmp_path / exposure, "optimal", 0, tmp_path / prediction, 2)
-    scripts["compare"].main(tmp_path / exposure, tmp_path / prediction, tmp_path / table, 1)
+    scripts["extract_frame"].main(frames, [], names, "sim", 6641, 56383, tmp_path / exposure)
+    scripts["calibrate"].main(tmp_path / exposure, "optimal", 0, tmp_path / prediction)
+    scripts["compare"].main(tmp_path / exposure, tmp_path / prediction, tmp_path / table)
     for name in (exposure, prediction, table):
         assert (tmp_path / name).read_bytes() == (results / name).read_bytes(), name
 
