@@ -11,6 +11,7 @@ from bosscal import simulation
 from bosscal.base.errors import UserError
 from bosscal.calibration.measurement import WIDTH_RANGE, measure
 from bosscal.calibration.tutorial import reconstruct
+from bosscal.noise.laws import LAWS
 from bosscal.noise.laws.tutorial import tutorial_readnoise, tutorial_variance
 from bosscal.results.prediction import predict
 from bosscal.results.spectrum import read_spectrum
@@ -246,3 +247,16 @@ def test_a_spectrum_is_a_row_of_the_whole(tmp_path, red_exposure, red_prediction
     assert spectrum.title.endswith(f"{red_exposure.objtype[32]}   read noise 2.90/2.59/2.53/2.52 e⁻")
     with pytest.raises(UserError, match="fiber 700 is not in the plug map"):
         read_spectrum(tmp_path / "exposure.npz", tmp_path / "prediction.npz", replace(target, fiber=700))
+
+
+def test_some_rows_are_those_of_all(red_exposure, red_prediction):
+    """Protects comparisons that leave out a camera's dark ends: every array is cut alike, and laws give the same."""
+    places = next(iter(red_exposure.bundles()))
+    whole = measure(red_exposure.take(places), red_prediction.calib[places])
+    part = whole.rows(slice(1000, 1200))
+    assert part.row.tolist() == list(range(1000, 1200))
+    for name in ("electrons", "variance", "flux_variance", "flat", "sigma", "neighbor_electrons", "compared"):
+        np.testing.assert_array_equal(getattr(part, name), getattr(whole, name)[:, 1000:1200], err_msg=name)
+    assert list(part.fiber) == list(whole.fiber)
+    for law in LAWS.values():
+        np.testing.assert_array_equal(law.variance(part), law.variance(whole)[:, 1000:1200], err_msg=law.name)

@@ -95,6 +95,17 @@ class Measurement:
         by_fiber = {name: value[fibers] for name, value in values.items() if value is not None and len(value) == number}
         return replace(self, **by_fiber)
 
+    def rows(self, rows: slice) -> Measurement:
+        """The same for some adjacent rows, by their places."""
+        values = {field.name: getattr(self, field.name) for field in fields(self) if field.name != "header"}
+        number = len(self.row)
+        by_row = {
+            name: value[..., rows]
+            for name, value in values.items()
+            if value is not None and name not in ("fiber", "objtype") and value.shape[-1] == number
+        }
+        return replace(self, **by_row)
+
     def as_sky(self) -> Measurement:
         """What would have been measured of the sky alone."""
         nothing = np.zeros_like(self.object_electrons)

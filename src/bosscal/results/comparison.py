@@ -191,13 +191,13 @@ def predict_variances(measurement: Measurement, sky_variance: NDArray) -> dict[s
 
 def _noise_columns(measurement: Measurement, sky_variance: NDArray, law: str) -> dict[str, np.ma.MaskedArray]:
     """How well every noise law predicts the measured variance, and a free fit."""
-    measured, valid = measurement.variance, measurement.valid
     # Nothing is valid in the first and last rows of a camera: all that follows leaves them out.
-    rows = _extent(valid)
+    rows = _extent(measurement.valid)
+    measurement, sky_variance = measurement.rows(rows), sky_variance[:, rows]
+    measured, valid = measurement.variance, measurement.valid
     predictions = predict_variances(measurement, sky_variance)
     other_order = LAWS[law].variance(measurement.with_measured_order()) + sky_variance
-    predicted = [prediction[:, rows] for prediction in (*(predictions[name] for name in PREDICTIONS), other_order)]
-    everything = fit.compare(measured[:, rows], predicted, valid[:, rows])
+    everything = fit.compare(measured, [*(predictions[name] for name in PREDICTIONS), other_order], valid)
     comparisons = {
         name: fit.Comparison(everything.median[place], everything.scatter[place], everything.deviation[place])
         for place, name in enumerate(PREDICTIONS)
@@ -210,10 +210,10 @@ def _noise_columns(measurement: Measurement, sky_variance: NDArray, law: str) ->
     values["evar_ratio_median"] = comparisons["tutorial"].median
     # The fit looks for the 3 % floor, so it is of the flux's variance; the apodized rows say nothing about it.
     fitted = fit.fit_variance(
-        measurement.flux_variance[:, rows],
-        measurement.electrons[:, rows],
-        measurement.object_electrons[:, rows],
-        (valid & (measurement.row >= APODIZED_ROWS))[:, rows],
+        measurement.flux_variance,
+        measurement.electrons,
+        measurement.object_electrons,
+        valid & (measurement.row >= APODIZED_ROWS),
     )
     return values | {f"fit_{name}": value for name, value in vars(fitted).items()}
 
