@@ -30,5 +30,10 @@ rule all:
     input:
         rules.report.output,
         get_calib_files,
+        # What the report is made of, and what is made with it: Snakemake does not miss it once the report is there.
+        get_all_figures,
+        get_comparisons,
+        get_budget_tables,
+        get_outliers,
         # A step after a checkpoint does not ask whether the checkpoint's output is there, so the end of the run does.
         rules.list_exposures.output,

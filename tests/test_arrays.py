@@ -168,14 +168,35 @@ def foreign_zip(path):
 
 @pytest.mark.parametrize(
     "make",
-    [lambda path: path.write_bytes(b"not a zip file"), lambda path: path.touch(), lambda path: None, foreign_zip],
+    [lambda path: path.write_bytes(b"not a zip file"), lambda path: path.touch(), foreign_zip],
 )
 def test_a_foreign_file_is_named(tmp_path, make):
-    """Protects against a traceback where an intermediate file is damaged, empty, missing or another's."""
+    """Protects against a traceback where an intermediate file is damaged, empty or another's."""
     path = tmp_path / "x.npz"
     make(path)
-    with pytest.raises(UserError, match=r"x\.npz: not a file that bosscal wrote \(.*\); delete it and run again"):
+    message = r"x\.npz: not a file that bosscal wrote, or damaged \(.*\); delete it and run again"
+    with pytest.raises(UserError, match=message):
         Arrays(path)
+
+
+def test_a_missing_file_is_called_missing(tmp_path):
+    """Protects users from the advice to delete what is not there."""
+    with pytest.raises(UserError, match=r"x\.npz: is missing$"):
+        Arrays(tmp_path / "x.npz")
+
+
+def test_damage_inside_is_named_when_it_is_read(tmp_path):
+    """Protects against a traceback where a packed array is damaged: its checksum is compared when it is read."""
+    path = tmp_path / "x.npz"
+    write_arrays(path, {"mask": np.arange(60_000, dtype=np.int32).reshape(2, -1), "flux": np.ones((2, 3))}, {})
+    content = bytearray(path.read_bytes())
+    place = content.find(b"mask.npy") + 1000
+    content[place] ^= 0xFF
+    path.write_bytes(content)
+    arrays = Arrays(path)
+    assert arrays["flux"].sum() == 6
+    with pytest.raises(UserError, match=r"x\.npz: not a file that bosscal wrote, or damaged"):
+        arrays["mask"]
 
 
 def test_header_survives_json():

@@ -379,7 +379,7 @@ def test_outlying_fiber_does_not_rule_the_axis(red_exposure, red_table):
 @pytest.mark.usefixtures("styled")
 def test_overview_of_28_exposures_is_readable(red_table):
     """Protects the figure of a whole plate at its largest, a missing camera exposure included, and its quantiles."""
-    names = ("plate", "mjd", "camera", "expnum", "simulated", "noise_ratio_median", "tutorial_max_reldiff")
+    names = ("release", "plate", "mjd", "camera", "expnum", "simulated", "noise_ratio_median", "tutorial_max_reldiff")
     table = red_table[names]
     random = np.random.default_rng(9)
     tables = []
@@ -413,7 +413,7 @@ def test_overview_of_28_exposures_is_readable(red_table):
 def test_figures_without_any_data_are_drawn(red_exposure, red_table):
     """Protects a plate's run from one exposure that is masked altogether, and real data from the word SIMULATED."""
     real = FrameExposure(replace(red_exposure.header, simulated=False), red_exposure.arrays)
-    table = red_table["plate", "mjd", "camera", "expnum", "simulated"]
+    table = red_table["release", "plate", "mjd", "camera", "expnum", "simulated"]
     table["simulated"] = False
     for name in ("noise_ratio_median", "noise_ratio_scatter", "tutorial_max_reldiff"):
         table[name] = MaskedColumn(red_table[name], mask=True)

@@ -229,8 +229,8 @@ def test_folder_that_cannot_be_written_is_named(tmp_path):
 @pytest.mark.parametrize(
     "path",
     [
-        "extract_frame/6641-56383/b1-00158842.npz", "compare/6641-56383/b1-00158842.ecsv", "mirror/sim/sas/sim/boss/x",
-        "mirror/dr12-0a1b2c3d/sas/dr12/boss/x", "calib/10000-57346/spCalib-b1-00158842.fits",
+        "extract_frame/6641-56383/b1-00158842.npz", "compare/6641-56383/b1-00158842.ecsv",
+        "calib/10000-57346/spCalib-b1-00158842.fits",
     ],
 )  # fmt: skip
 def test_results_of_the_first_version_are_refused(tmp_path, path):
@@ -252,7 +252,8 @@ def test_other_results_are_welcome(tmp_path):
     for path in (
         ".gitkeep", "simulated/sas/sim/boss/x", "mirror/sas/dr12/boss/x", "mirror-0a1b2c3d/sas/dr12/boss/x",
         "extract_frame/sim/6641-56383/b1-00158842.npz", "compare/sim/6641-56383/b1-00158842.ecsv",
-        "figures/6641-56383-overview.png", "compare/summary.ecsv",
+        "figures/6641-56383-overview.png", "compare/summary.ecsv", "compare/6118-56189/summary.ecsv",
+        "report/6118-56189/index.html", "mirror/dr12/sas/dr12/boss/x",
     ):  # fmt: skip
         (folder / path).parent.mkdir(parents=True, exist_ok=True)
         (folder / path).write_text("")
@@ -272,3 +273,20 @@ def test_name_of_a_configuration(tmp_path, monkeypatch, configfile, name):
     """Protects results of several configurations from each other, and folders from names with blanks or worse."""
     monkeypatch.chdir(tmp_path)
     assert configuration_name(configfile, default=tmp_path / "repository/config.yaml") == name
+
+
+def test_a_configuration_is_not_called_like_a_release(tmp_path):
+    """Protects a release's tables from a summary among them."""
+    with pytest.raises(UserError, match=r"dr12\.yaml: 'dr12' is the name of a release; give the configuration another"):
+        configuration_name(tmp_path / "dr12.yaml", releases=["sim", "dr12"])
+    assert configuration_name(tmp_path / "my-dr12.yaml", releases=["sim", "dr12"]) == "my-dr12"
+
+
+def test_a_mirror_is_where_a_shell_would_look(monkeypatch, tmp_path):
+    """Protects home folders from a folder that is called ~."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("DISK", "/data")
+    release = RELEASES["dr12"]
+    for mirror, expected in (("~/sdss", f"{tmp_path}/sdss"), ("$DISK/sdss", "/data/sdss"), ("sdss", "sdss")):
+        assert source_of("dr12", release, Data(mirror=mirror), {}).mirror == expected
+        assert source_of("dr12", release, Data(), {"BOSS_LOCAL_ROOT": mirror}).mirror == expected

@@ -211,3 +211,20 @@ def test_names_of_a_target():
     assert replace(target, products="spec").unit == "r1-00000173-0007"
     assert next(iter(target.to_dict())) == "release"
     assert Target(**target.to_dict()) == target
+
+
+def test_one_spectrum_is_not_both_from_frames_and_from_spec():
+    """Protects against two jobs for one figure, and against a fiber that a whole plate loses without a word."""
+    for fibers in ([5], "all"):
+        entries = [entry(fibers=fibers, exposures=(0,)), entry(fibers=[5], products="spec", exposures=(1,))]
+        with pytest.raises(UserError, match=r"plate 6641 fiber 5 b is listed from frames and from spec; remove one"):
+            parse_requests(entries)
+    parse_requests([entry(fibers=[4]), entry(fibers=[5], products="spec")])
+
+
+def test_no_spectrum_at_all_is_named():
+    """Protects against a summary of nothing: a file whose exposures are all of another camera."""
+    requests = parse_requests([entry(products="spec", exposures="all")])
+    source = next(iter(exposure_sources(requests, {}).values()))
+    with pytest.raises(UserError, match="none of the camera exposures of these fibers is of the bands asked for"):
+        resolve(requests, {}, {source: {"b2": {1: 2}}})

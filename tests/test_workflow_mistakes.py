@@ -96,12 +96,12 @@ def test_a_law_that_does_not_exist_is_one_line(tmp_path):
     assert not workflow.results.exists()
 
 
-@pytest.mark.parametrize("old", ["extract_frame/6641-56383", "mirror/sim/sas"])
+@pytest.mark.parametrize("old", ["extract_frame/6641-56383/b1-00158842.npz", "compare/6641-56383/b1-00158842.ecsv"])
 def test_results_of_another_layout_are_refused(tmp_path, old):
     """Protects a folder of results that 0.1.0 made: it is left as it is, and the user is told in one line."""
     workflow = Workflow(tmp_path).configure(release="sim", targets=[FIBER_1])
-    (workflow.results / old).mkdir(parents=True)
-    (workflow.results / old / "file").touch()
+    (workflow.results / old).parent.mkdir(parents=True)
+    (workflow.results / old).touch()
     before = files_below(workflow.results)
     (line,) = complaints(workflow.run(check=False))
     assert line.startswith("bosscal: results: made by bosscal 0.1.0, which kept files in other places (results/")
@@ -116,4 +116,18 @@ def test_two_runs_in_one_folder_are_kept_apart(tmp_path):
     with open(workflow.results / ".lock", "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         (line,) = complaints(workflow.run(check=False))
+        workflow.run("--dry-run")  # which writes nothing, and need not wait
     assert "another run is at work" in line
+
+
+def test_what_is_not_asked_for_is_named(default_run):
+    """Protects users from Snakemake's words where they ask for a file that their configuration does not lead to."""
+    for path in (
+        "results/extract_frame/sim/6641-56383/b2-00158842.npz",
+        "results/figures/sim/6641-56383-0002-b1-00158842.png",
+        "results/compare/dr14/6641-56383/spec-0001.ecsv",
+    ):
+        process = default_run.run("--", path, check=False)
+        (line,) = complaints(process)
+        assert line.endswith("is not among what the configuration asks for: add it to targets"), path
+        assert "Traceback" not in process.stdout

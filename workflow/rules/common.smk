@@ -52,12 +52,23 @@ config["servers"] = {paths.redux_folder(FINDERS[name]): source.url for name, sou
 config["requests"] = [asdict(request) for request in REQUESTS]
 
 # Where the outputs of this configuration lie that depend on all of it.
-NAME = lock.configuration_name(next(reversed(workflow.overwrite_configfiles), None), WORKFLOW / "config.yaml")
+with user_errors():
+    NAME = lock.configuration_name(
+        next(reversed(workflow.overwrite_configfiles), None), WORKFLOW / "config.yaml", RELEASES
+    )
 COMPARE, REPORT = (f"results/{step}/{NAME}" if NAME else f"results/{step}" for step in ("compare", "report"))
+
+
+def not_asked_for(what):
+    """End the run with one line where a file is asked for that the configuration does not lead to."""
+    with user_errors():
+        raise UserError(f"{what} is not among what the configuration asks for: add it to targets")
 
 
 def mirrored(release, server_path):
     """Local path of a file of the survey; where releases differ in the folder, the one that is there."""
+    if release not in SOURCES:
+        not_asked_for(f"release {release}")
     mirror = SOURCES[release].mirror
     names = [f"{mirror}{path}" for path in (server_path, *alternatives(RELEASES[release], server_path))]
     return next((name for name in names if os.path.exists(name)), names[0])
@@ -70,9 +81,14 @@ def code(script):
 
 ENVIRONMENT = f"{workflow.basedir}/envs/bosscal.yaml"
 
-if workflow.exec_mode == ExecMode.DEFAULT and not workflow.dryrun:
+if workflow.exec_mode == ExecMode.DEFAULT:
     with user_errors():
         lock.refuse_old_results("results")
+
+
+# Only where jobs will run: a dry run or a report need not wait for a run to end.
+onstart:
+    with user_errors():
         RUN_LOCK = lock.lock_run("results")
 
 

@@ -8,12 +8,17 @@ def get_frame_paths(wildcards):
     plate, mjd = map(int, plate_mjd.split("-"))
     camera, expnum = wildcards.exposure.split("-")
     # Frames are asked for by the targets on them, and one spec-lite file told the exposures of all.
-    cameras = next(
-        cameras
-        for (*source, _), cameras in get_exposures().items()
-        if source == [release, "frames", plate, mjd] and camera in cameras
+    flats = next(
+        (
+            cameras[camera]
+            for (*source, _), cameras in get_exposures().items()
+            if source == [release, "frames", plate, mjd] and camera in cameras
+        ),
+        {},
     )
-    return paths.frame_paths(FINDERS[release], plate, mjd, camera, int(expnum), cameras[camera][int(expnum)])
+    if int(expnum) not in flats:
+        not_asked_for(f"{release} {plate_mjd} {wildcards.exposure}")
+    return paths.frame_paths(FINDERS[release], plate, mjd, camera, int(expnum), flats[int(expnum)])
 
 
 def get_thrucorr_path(wildcards):

@@ -21,7 +21,7 @@ def releases_of(products):
     asked = {request.products for request in REQUESTS if not request.whole_plate}
     if asked == {products}:
         return "|".join(map(re.escape, RELEASES))
-    fibers = sorted(targets.listed_fibers(REQUESTS, products))
+    fibers = sorted(targets.fibers_from(products, REQUESTS, whole_plates=False))
     spectra = [
         rf"{re.escape(release)}/{plate:04d}-\d{{5}}-{fiber:04d}-{band}" for release, plate, fiber, band in fibers
     ]

@@ -10,6 +10,12 @@ def get_spectra_figures(wildcards):
     ]
 
 
+def get_all_figures(wildcards):
+    """PNG and PDF of every figure."""
+    figures = get_spectra_figures(wildcards) + get_plates_figures(wildcards)
+    return figures + [path.removesuffix(".png") + ".pdf" for path in figures]
+
+
 def get_budget_tables(wildcards):
     return [
         f"results/budget/{target.folder}/{target.unit}-{target.fiber:04d}.ecsv"

@@ -122,7 +122,10 @@ def get_targets_by_key():
 
 
 def get_target(wildcards):
-    return get_targets_by_key()["{release}/{plate_mjd}-{fiber}-{exposure}".format(**wildcards)]
+    key = "{release}/{plate_mjd}-{fiber}-{exposure}".format(**wildcards)
+    if key not in get_targets_by_key():
+        not_asked_for(key)
+    return get_targets_by_key()[key]
 
 
 def get_folders(products):

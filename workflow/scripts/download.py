@@ -12,9 +12,11 @@ def main(servers, server_paths, local_path):
     for path in server_paths:
         try:
             fetch(url, path, local_path)
-        except MissingFileError:
-            if path == server_paths[-1]:
-                raise
+        except MissingFileError as error:
+            if path != server_paths[-1]:
+                continue
+            others = "".join(f" (nor at {other})" for other in server_paths[:-1])
+            raise MissingFileError(f"{error}{others}") from error
         else:
             logger.info("%s from %s%s", amount(local_path), url.rstrip("/"), path)
             return

@@ -1,14 +1,18 @@
 """Draw all figures of one target from a full spec file."""
 
+from bosscal.base.errors import UserError
 from bosscal.base.log import amount, logged, logger
 from bosscal.figures.drawing import draw_spectrum
 from bosscal.results.spectrum import read_spectrum
 from bosscal.survey.targets import Target
 
 
-def main(exposure_path, prediction_path, target, figures):
-    """Draw the figures."""
-    spectrum = read_spectrum(exposure_path, prediction_path, target)
+def main(exposure_path, prediction_path, target, record, figures):
+    """Draw the figures; ``record`` is the table of the job that writes the npz files."""
+    try:
+        spectrum = read_spectrum(exposure_path, prediction_path, target)
+    except UserError as error:
+        raise UserError(f"{error}; delete {record} too, and run again: its job makes both") from error
     logger.info("read %s and %s", amount(exposure_path), amount(prediction_path))
     draw_spectrum(spectrum, figures)
     logger.info("wrote %s", ", ".join(figures))
@@ -17,4 +21,4 @@ def main(exposure_path, prediction_path, target, figures):
 if "snakemake" in globals():
     with logged(snakemake.log[0]):
         params = snakemake.params
-        main(params.exposure, params.prediction, Target(**params.target), list(snakemake.output))
+        main(params.exposure, params.prediction, Target(**params.target), snakemake.input[0], list(snakemake.output))

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from bosscal.base.errors import UserError
 from bosscal.base.files import write_text
 from bosscal.base.log import amount, logged, logger
 from bosscal.base.provenance import library_versions
@@ -21,7 +22,7 @@ def by_name(paths):
 def figures_of(target, files):
     """PNG bytes of a target's figures, by a few words on what each shows."""
     return {
-        f"{kind.words} of {target.name}": files[f"{target.key}{kind.suffix}"].read_bytes()
+        f"{kind.words} of {target.key}": files[f"{target.key}{kind.suffix}"].read_bytes()
         for kind in kinds.of_spectra(target.products)
     }
 
@@ -39,6 +40,20 @@ def plates_of(files, outliers):
     }
 
 
+def headers_of(exposures):
+    """Headers of the camera exposures; an npz of a spec file that is missing comes back with its table."""
+    for path in map(Path, exposures):
+        try:
+            yield CameraExposure.read(path).header
+        except UserError as error:
+            _, _, release, plate_mjd, _ = path.parts
+            *_, fiber = path.stem.split("-")
+            record = Path("results/compare", release, plate_mjd, f"spec-{fiber}.ecsv")
+            if record.exists():
+                raise UserError(f"{error}; delete {record} too, and run again: its job makes both") from error
+            raise
+
+
 def main(run, targets, summary, figures, budget_tables, plates, outliers, exposures, output):
     """Write the page from tables, figures and the headers of the camera exposures."""
     for name, paths in (("tables", [summary, *budget_tables, *outliers]), ("headers of", exposures)):
@@ -52,7 +67,7 @@ def main(run, targets, summary, figures, budget_tables, plates, outliers, exposu
         budget=stack([read_table(path) for path in budget_tables]) if budget_tables else None,
         figures=[figures_of(target, figures) for target in targets if not target.whole_plate],
         plates=plates_of(by_name(plates), outliers),
-        headers=[CameraExposure.read(path).header for path in exposures],
+        headers=list(headers_of(exposures)),
         versions=library_versions(),
     )
     write_text(output, html)

@@ -9,7 +9,9 @@ from __future__ import annotations
 import io
 import json
 import zipfile
+import zlib
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Self
@@ -154,18 +156,28 @@ class Arrays(Mapping[str, NDArray]):
 
     def __init__(self, path: Pathlike) -> None:
         self._path = Path(path)
-        try:
+        self._loaded: dict[str, NDArray] = {}
+        with self._refusing():
             with zipfile.ZipFile(self._path) as archive:
                 self._entries = {entry.filename.removesuffix(".npy"): entry for entry in archive.infolist()}
-            self._loaded: dict[str, NDArray] = {}
-            self.meta: dict[str, Any] = json.loads(str(self["meta"]))
-            del self._entries["meta"]
-        except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
-            raise UserError(f"{path}: not a file that bosscal wrote ({error}); delete it and run again") from error
+            self.meta: dict[str, Any] = json.loads(str(self._read(self._entries.pop("meta"))))
+
+    @contextmanager
+    def _refusing(self) -> Iterator[None]:
+        """A missing or damaged file is the user's to replace."""
+        try:
+            yield
+        except FileNotFoundError as error:
+            raise UserError(f"{self._path}: is missing") from error
+        except (OSError, ValueError, KeyError, EOFError, zlib.error, zipfile.BadZipFile) as error:
+            message = f"{self._path}: not a file that bosscal wrote, or damaged ({error}); delete it and run again"
+            raise UserError(message) from error
 
     def __getitem__(self, name: str) -> NDArray:
         if name not in self._loaded:
-            self._loaded[name] = self._read(self._entries[name])
+            entry = self._entries[name]
+            with self._refusing():
+                self._loaded[name] = self._read(entry)
         return self._loaded[name]
 
     def _read(self, entry: zipfile.ZipInfo) -> NDArray:

@@ -161,7 +161,8 @@ def _of_frames(exposure: FrameExposure, calib: NDArray, good: NDArray[np.bool_],
     good_electrons = good_pixels(exposure.emask, exposure.eivar, allowed_bits)
     flat = exposure.flat
     electrons = flat * (exposure.eflux + exposure.esky)
-    light = np.maximum(electrons, 0, dtype=np.float64)
+    # One pixel that is no number would take the row from the whole bundle.
+    light = np.where(np.isfinite(electrons), np.maximum(electrons, 0, dtype=np.float64), 0)
     neighbors = np.empty_like(light)
     for places in exposure.bundles():
         own = light[places]

@@ -55,7 +55,9 @@ def draw(tables: Sequence[Table]) -> Figure:
         panel.axhline(1, color=GREEN, linewidth=0.8, zorder=0)
     first = tables[0]
     title = "bar 25–75 %, line 5–95 % of fibers, black median, dots extremes (▲ off the axis)"
-    return finish(figure, f"{first['plate'][0]}-{first['mjd'][0]}   {title}", bool(first["simulated"][0]))
+    return finish(
+        figure, f"{first['release'][0]}   {first['plate'][0]}-{first['mjd'][0]}   {title}", bool(first["simulated"][0])
+    )
 
 
 # column of the tables, title, scale of the axis

@@ -194,5 +194,5 @@ def save(figure: Figure, *paths: Pathlike) -> None:
 
 
 def exposure_title(header: Header, what: str) -> str:
-    """Plate-mjd, camera, exposure and ``what`` a figure shows in one line."""
-    return f"{header.plate}-{header.mjd}   {header.camera} #{header.expnum}   {what}"
+    """Release, plate-mjd, camera, exposure and ``what`` a figure shows in one line."""
+    return f"{header.release}   {header.plate}-{header.mjd}   {header.camera} #{header.expnum}   {what}"

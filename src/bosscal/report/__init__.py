@@ -203,7 +203,9 @@ def render(
     environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True)
     return environment.from_string(template).render(
         run=run,
-        simulated=any(header.simulated for header in headers),
+        simulated=sorted({header.release for header in headers if header.simulated}),
+        all_simulated=all(header.simulated for header in headers),
+        laws=LAWS.values(),
         calibration_headings=[(words, summary[name].info.description) for name, words, _ in CALIBRATION],
         noise_headings=[(words, summary[name].info.description) for name, words, _ in NOISE],
         fit_headings=[(words, summary[name].info.description) for name, words, _ in FIT],
@@ -228,7 +230,7 @@ def render(
         source=published["source"],
         many_releases=len(run["releases"]) > 1,
         spectra=len(targets),
-        plates=len({target.folder for target in targets}),
+        plates=len({target.plate_mjd for target in targets}),
         exposures=len(headers),
         inputs=sorted({tuple(item) for header in headers for item in header.inputs}),
         versions=versions,

@@ -44,11 +44,12 @@ class Spectrum:
 
     @property
     def title(self) -> str:
-        """Plate-mjd-fiber, camera, exposure, OBJTYPE and read noise in one line."""
+        """Release, plate-mjd-fiber, camera, exposure, OBJTYPE and read noise in one line."""
         target, header = self.target, self.exposure.header
         readnoise = "/".join(f"{value:.2f}" for value in header.readnoise)
         return (
-            f"{target.plate}-{target.mjd}-{target.fiber}   {target.camera}[{target.expidx}] = #{target.expnum}   "
+            f"{target.release}   {target.plate}-{target.mjd}-{target.fiber}   "
+            f"{target.camera}[{target.expidx}] = #{target.expnum}   "
             f"{self.exposure.objtype[0]}   read noise {readnoise} e⁻"
         )
 

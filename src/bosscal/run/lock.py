@@ -3,6 +3,7 @@
 import fcntl
 import logging
 import re
+from collections.abc import Collection
 from pathlib import Path
 from typing import TextIO
 
@@ -10,7 +11,9 @@ from bosscal.base.errors import UserError
 
 log = logging.getLogger(__name__)
 
+CAMERA_EXPOSURE = re.compile(r"(spCalib-)?[br][12]-\d{8}")
 PLATE_MJD = re.compile(r"\d{4,5}-\d{5}")
+STEPS_OF_0_1_0 = ("extract_frame", "calibrate", "compare", "calib", "outliers")
 
 
 def lock_run(folder: Path | str) -> TextIO:
@@ -61,9 +64,9 @@ def refuse_old_results(folder: Path | str) -> None:
     folder = Path(folder)
     if not folder.is_dir():
         return
-    old = next(
-        (inner for step in folder.iterdir() if step.is_dir() for inner in step.iterdir() if _is_old(inner)), None
-    )
+    # `report` holds folders that configurations name, which may be called anything.
+    steps = [folder / name for name in STEPS_OF_0_1_0]
+    old = next((inner for step in steps if step.is_dir() for inner in step.iterdir() if _is_old(inner)), None)
     if old is not None:
         raise UserError(
             f"{folder}: made by bosscal 0.1.0, which kept files in other places ({old}): move it away or delete it"
@@ -71,13 +74,18 @@ def refuse_old_results(folder: Path | str) -> None:
 
 
 def _is_old(path: Path) -> bool:
-    """Whether 0.1.0 made this folder: results/STEP/PPPP-MMMMM, or results/mirror/RELEASE with a server's files."""
-    if path.parent.name == "mirror":
-        return (path / "sas").is_dir()
-    return PLATE_MJD.fullmatch(path.name) is not None and path.is_dir()
+    """Whether 0.1.0 made this folder, results/STEP/PPPP-MMMMM, with files of camera exposures.
+
+    A configuration may have that name too: in its folder is a summary.
+    """
+    if PLATE_MJD.fullmatch(path.name) is None or not path.is_dir():
+        return False
+    return any(CAMERA_EXPOSURE.match(file.name) for file in path.iterdir())
 
 
-def configuration_name(configfile: Path | str | None, default: Path | str = "config.yaml") -> str | None:
+def configuration_name(
+    configfile: Path | str | None, default: Path | str = "config.yaml", releases: Collection[str] = ()
+) -> str | None:
     """NAME of ``--configfile NAME.yaml``, fit for the name of a folder.
 
     Parameters
@@ -86,12 +94,22 @@ def configuration_name(configfile: Path | str | None, default: Path | str = "con
         As given by the user, if it was.
     default : path
         The configuration that is used if none is given; ``config.yaml`` in the working directory is no other.
+    releases : collection of str
+        Names of the releases.
 
     Returns
     -------
     str or None
         None for the default.
+
+    Raises
+    ------
+    UserError
+        If the name is that of a release, whose tables lie in a folder of that name.
     """
     if configfile is None or Path(configfile).resolve() in {Path(default).resolve(), Path("config.yaml").resolve()}:
         return None
-    return re.sub(r"[^A-Za-z0-9._-]", "-", Path(configfile).stem).lstrip(".") or "config"
+    name = re.sub(r"[^A-Za-z0-9._-]", "-", Path(configfile).stem).lstrip(".") or "config"
+    if name in releases:
+        raise UserError(f"{configfile}: '{name}' is the name of a release; give the configuration another name")
+    return name

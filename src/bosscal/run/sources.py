@@ -1,6 +1,7 @@
 """Where the survey's files come from, and where they are kept."""
 
 import hashlib
+import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -47,13 +48,20 @@ def source_of(release_name: str, release: Release, data: Data, environment: Mapp
     configured = data.url if isinstance(data.url, str) else (data.url or {}).get(release_name)
     if release.url is None and configured is None:
         # Neither variable is about the simulated plate: it stays out of what is shared with other work.
-        return Source(Path(SIMULATED).absolute().as_uri(), data.mirror or MIRROR, simulated=True)
+        return Source(Path(SIMULATED).absolute().as_uri(), _expanded(data.mirror) or MIRROR, simulated=True)
     url = configured or environment.get("BOSS_DATA_URL") or release.url
     if url is None or not re.match(URL_PATTERN, url):
         raise UserError(
             f"$BOSS_DATA_URL: {url!r} is not allowed; give server or mirror: https://…, http://…, file:///…"
         )
-    return Source(url, data.mirror or environment.get("BOSS_LOCAL_ROOT") or _mirror(url, release), simulated=False)
+    return Source(
+        url, _expanded(data.mirror or environment.get("BOSS_LOCAL_ROOT")) or _mirror(url, release), simulated=False
+    )
+
+
+def _expanded(folder: str | None) -> str | None:
+    """A folder with ``~`` and variables as a shell would have them."""
+    return os.path.expandvars(os.path.expanduser(folder)) if folder else None
 
 
 def _mirror(url: str, release: Release) -> str:

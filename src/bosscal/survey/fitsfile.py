@@ -112,6 +112,11 @@ def text(column: Any) -> NDArray[np.str_]:
     return np.char.strip(np.asarray(column).astype(str))
 
 
+def keyword_of(error: KeyError) -> str:
+    """The keyword that a header lacks, of what astropy says: "Keyword 'XSIGMA' not found."."""
+    return str(error.args[0]).removeprefix("Keyword ").removesuffix(" not found.").strip("'")
+
+
 def number(header: fits.Header, key: str) -> float | None:
     """A header's number, or None where it is absent or not finite."""
     value = header.get(key)

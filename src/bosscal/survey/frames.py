@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ from bosscal.base.errors import UserError
 from bosscal.base.files import Pathlike
 from bosscal.survey.ccd import quadrant
 from bosscal.survey.exposure import FrameExposure, Header, trace_set_arrays
-from bosscal.survey.fitsfile import FitsFile, number, text
+from bosscal.survey.fitsfile import FitsFile, keyword_of, number, text
 from bosscal.survey.tracesets import TraceSet
 
 SAME_LOGLAM = 1e-12  # dex: stored wavelengths that are the trace set's, but for the order of its sum
@@ -46,7 +47,7 @@ def read_header(
             inputs=tuple(inputs),
         )
     except KeyError as error:
-        raise UserError(f"{file.path}: header keyword missing: {error.args[0]}") from error
+        raise UserError(f"{file.path}: header keyword missing: {keyword_of(error)}") from error
 
 
 def read_plug_map(file: FitsFile, index: int) -> dict[str, ArrayLike]:
@@ -146,22 +147,17 @@ def read_frames(paths: Sequence[Pathlike], names: Sequence[str], release: str, p
     try:
         arrays["distort_grid"] = [file.header()[key] for key in ("CRVAL1", "CRPIX1", "CD1_1")]
     except KeyError as error:
-        raise UserError(f"{distort_path}: header keyword missing: {error.args[0]}") from error
+        raise UserError(f"{distort_path}: header keyword missing: {keyword_of(error)}") from error
     arrays["means"] = [spcalib_mean, corr_mean, distort.mean(dtype=np.float64)]
 
     if thrucorr_path:
         arrays["thrucorr"] = _native(opened().image(0, nrow))
-    return checked(FrameExposure, replace_inputs(header, inputs), arrays, frame_path)
+    return checked(FrameExposure, replace(header, inputs=tuple(inputs)), arrays, frame_path)
 
 
 def _native(image: Any) -> Any:
     """A copy in the machine's byte order that does not keep the file in memory."""
     return image.astype(image.dtype.newbyteorder("="))
-
-
-def replace_inputs(header: Header, inputs: Sequence[tuple[str, str]]) -> Header:
-    """The header with the files that were read."""
-    return Header(**{**vars(header), "inputs": tuple(inputs)})
 
 
 def checked(kind: Any, header: Header, arrays: Mapping[str, Any], path: Pathlike) -> Any:

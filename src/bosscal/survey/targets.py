@@ -182,7 +182,7 @@ def parse_requests(targets: Sequence[Entry]) -> tuple[Request, ...]:
             lines.append(
                 f"{where}: plate {request.plate} fiber {fiber} {band} is listed twice (also in {earlier}); remove one"
             )
-    for release, plate, fiber, band in sorted(listed_fibers(requests, "frames") & listed_fibers(requests, "spec"))[:1]:
+    for release, plate, fiber, band in sorted(fibers_from("frames", requests) & fibers_from("spec", requests))[:1]:
         lines.append(
             f"targets: {release} plate {plate} fiber {fiber} {band} is listed from frames and from spec; remove one"
         )
@@ -205,12 +205,14 @@ def _repeated(
                 yield fiber, band, earlier
 
 
-def listed_fibers(requests: Iterable[Request], products: str) -> set[tuple[str, int, int, str]]:
-    """(release, plate, fiber, first letter of the band) of what is asked for from these products, but whole plates."""
+def fibers_from(
+    products: str, requests: Iterable[Request], whole_plates: bool = True
+) -> set[tuple[str, int, int, str]]:
+    """(release, plate, fiber, first letter of the band) of what is asked for from these products."""
     return {
         (request.release, request.plate, fiber, band[0])
         for request in requests
-        if request.products == products and not request.whole_plate
+        if request.products == products and (whole_plates or not request.whole_plate)
         for fiber in request.fibers
         for band in request.bands
     }
@@ -312,6 +314,8 @@ def resolve(
                     raise UserError(f"targets: {target.key} (release/plate-mjd-fiber-camera-exposure) is listed twice")
                 if earlier is None or earlier.whole_plate:
                     found[target.key] = target
+    if not found:
+        raise UserError("targets: none of the camera exposures of these fibers is of the bands asked for")
     return list(found.values())
 
 
