@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import resource
 import subprocess
 import sys
 import tempfile
@@ -40,12 +39,25 @@ SCRIPTS = REPOSITORY / "workflow" / "scripts"
 # What Snakemake has a job import before the script's own first line.
 PREAMBLE = "from snakemake.logging import logger; from snakemake.iocontainers import Snakemake; "
 README = REPOSITORY / "README.md"
+# Runs its argument as a process and prints that one's wall and CPU time [s] and peak memory [MB].
+LAUNCHER = """
+import json, os, subprocess, sys, time
+start = time.perf_counter()
+process = subprocess.Popen([sys.executable, "-c", sys.argv[1]])
+_, status, usage = os.wait4(process.pid, 0)
+seconds = time.perf_counter() - start
+unit = 1e6 if sys.platform == "darwin" else 1e3
+print(json.dumps([seconds, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / unit]))
+sys.exit(os.waitstatus_to_exitcode(status))
+"""
 
 
-def shortest(function, repeat=REPEAT):
-    """Shortest wall time of several runs [s]."""
+def shortest(function, repeat=REPEAT, output=None):
+    """Shortest wall time of several runs [s], each without the output of the one before, as Snakemake has it."""
     times = []
     for _ in range(repeat):
+        if output:
+            output.unlink(missing_ok=True)
         start = time.perf_counter()
         function()
         times.append(time.perf_counter() - start)
@@ -53,18 +65,18 @@ def shortest(function, repeat=REPEAT):
 
 
 def in_process(code, repeat=REPEAT):
-    """Shortest wall and CPU time [s] of a process that runs this code, and its peak memory [MB]."""
+    """Shortest wall and CPU time [s] of a process that runs this code, and its peak memory [MB].
+
+    A process starts with the peak memory of the one that starts it, so that is a small one.
+    """
     environment = os.environ | {"PYTHONPATH": str(REPOSITORY / "src")}
+    command = [sys.executable, "-c", LAUNCHER, code]
     results = []
     for _ in range(repeat):
-        start = time.perf_counter()
-        process = subprocess.Popen([sys.executable, "-c", code], env=environment)
-        _, status, usage = os.wait4(process.pid, 0)
-        process.returncode = os.waitstatus_to_exitcode(status)
+        process = subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True, check=False)
         if process.returncode:
             sys.exit(f"a step failed: {code}")
-        unit = 1e6 if sys.platform == "darwin" else 1e3
-        results.append((time.perf_counter() - start, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / unit))
+        results.append(json.loads(process.stdout.splitlines()[-1]))
     return tuple(map(min, zip(*results, strict=True)))
 
 
@@ -108,28 +120,33 @@ class Chain:
     """The steps of one camera exposure, each from files to a file as in the workflow."""
 
     def __init__(self, paths, folder):
-        self.paths, self.folder = paths, folder
+        self.paths = paths
+        self.exposure, self.prediction = folder / "exposure.npz", folder / "prediction.npz"
+        self.table, self.calib = folder / "table.ecsv", folder / "spCalib.fits"
 
     def read(self):
-        return CameraExposure.read(self.folder / "exposure.npz"), Prediction.read(self.folder / "prediction.npz")
+        return CameraExposure.read(self.exposure), Prediction.read(self.prediction)
 
     def extract(self):
         names = [path.name for path in self.paths]
-        exposure = read_frames(self.paths, names, "sim", simulation.PLATE, simulation.MJD)
-        exposure.write(self.folder / "exposure.npz")
+        read_frames(self.paths, names, "sim", simulation.PLATE, simulation.MJD).write(self.exposure)
 
     def calibrate(self):
-        exposure = CameraExposure.read(self.folder / "exposure.npz")
-        predict(exposure, "optimal", 0).write(self.folder / "prediction.npz")
+        predict(CameraExposure.read(self.exposure), "optimal", 0).write(self.prediction)
 
     def compare(self):
-        write_table(self.folder / "table.ecsv", compare_fibers(*self.read()))
+        write_table(self.table, compare_fibers(*self.read()))
 
-    def calib(self):
-        write_calib(self.folder / "spCalib.fits", *self.read())
+    def write_calib(self):
+        write_calib(self.calib, *self.read())
 
     def times(self):
-        return {name: shortest(getattr(self, name)) for name in ("extract", "calibrate", "compare", "calib")}
+        """Shortest wall time of every step [s]."""
+        steps = {
+            "extract": (self.extract, self.exposure), "calibrate": (self.calibrate, self.prediction),
+            "compare": (self.compare, self.table), "write_calib": (self.write_calib, self.calib),
+        }  # fmt: skip
+        return {name: shortest(step, output=output) for name, (step, output) in steps.items()}
 
 
 def growth(chain):
@@ -167,13 +184,13 @@ def measure(root):
     of_notebook = shortest(
         lambda: notebook.plot_calib(plate, simulation.PLATE, simulation.MJD, CAMERA, EXPNUM, 158840, FIBER), 2
     )
-    outputs = [root / name for name in ("exposure.npz", "prediction.npz", "spCalib.fits")]
+    outputs = [chain.exposure, chain.prediction, chain.calib]
     target = {
         "release": "sim", "plate": simulation.PLATE, "mjd": simulation.MJD, "fiber": FIBER, "band": "red",
         "camera": CAMERA, "expidx": 0, "expnum": EXPNUM, "products": "frames",
     }  # fmt: skip
     figures = [str(root / f"figure{kind}.{form}") for kind in ("", "-budget", "-noise") for form in ("png", "pdf")]
-    npz = [str(root / name) for name in ("exposure.npz", "prediction.npz")]
+    npz = [str(chain.exposure), str(chain.prediction)]
     drawing = (
         f"from bosscal.survey.targets import Target; import runpy; runpy.run_path({str(SCRIPTS / 'plot.py')!r})['main']"
         f"({npz[0]!r}, {npz[1]!r}, Target(**{target!r}), {figures!r}, {str(root / 'budget.ecsv')!r})"
@@ -182,8 +199,8 @@ def measure(root):
     steps = {
         "extract_frame": call("extract_frame.py", list(map(str, paths)), [], names, "sim", 6641, 56383, npz[0]),
         "calibrate": call("calibrate.py", npz[0], "optimal", 0, npz[1]),
-        "compare": call("compare.py", *npz, str(root / "table.ecsv")),
-        "write_calib": call("write_calib.py", *npz, str(root / "spCalib.fits")),
+        "compare": call("compare.py", *npz, str(chain.table)),
+        "write_calib": call("write_calib.py", *npz, str(chain.calib)),
         "plot": drawing,
     }
     used = {name: in_process(code, 1) for name, code in steps.items()}
@@ -259,8 +276,7 @@ def main():
         found = measure(Path(folder))
     Path("bench.json").write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
     print(table(found))
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    print(f"\nsteps [s]: {found['steps']}\n(all numbers: bench.json; this process took {peak} kB)")
+    print(f"\nsteps [s]: {found['steps']}\n(all numbers: bench.json)")
     if "--readme" in sys.argv:
         text = README.read_text(encoding="utf-8")
         begin, end = "<!-- bench: made by make bench -->\n", "<!-- end -->"

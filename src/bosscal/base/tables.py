@@ -48,7 +48,7 @@ def build_table(values: Mapping[str, Any], columns: Mapping[str, tuple[str, str]
     table = Table()
     for name, (unit, description) in columns.items():
         content = values[name]
-        # Masked columns take several times as long to write.
+        # A column is masked only where one of its values is: so it is when it has been read back.
         kind = MaskedColumn if np.ma.is_masked(content) else Column
         content = content if kind is MaskedColumn else np.ma.getdata(content)
         table[name] = kind(content, unit=unit or None, description=description)
@@ -57,8 +57,17 @@ def build_table(values: Mapping[str, Any], columns: Mapping[str, tuple[str, str]
 
 def write_table(path: Pathlike, table: Table) -> None:
     """Write an astropy table as ECSV: text with units, descriptions and masked values."""
+    from astropy.table import MaskedColumn, Table
+
+    class Plain(MaskedColumn):  # type: ignore[misc]
+        """A masked column that gives single values without asking whether they are masked: the writer does that."""
+
+        def __getitem__(self, item: Any) -> Any:
+            return np.ndarray.__getitem__(self, item) if isinstance(item, int) else super().__getitem__(item)
+
+    columns = [Plain(column) if isinstance(column, MaskedColumn) else column for column in table.itercols()]
     with replacing(path) as temporary:
-        table.write(temporary, format="ascii.ecsv", overwrite=True)
+        Table(columns, meta=table.meta, copy=False).write(temporary, format="ascii.ecsv", overwrite=True)
 
 
 def read_table(path: Pathlike) -> Table:
