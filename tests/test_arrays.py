@@ -11,7 +11,7 @@ from simulated import HEADER
 
 from bosscal.base.arrays import Arrays, Container, Field, write_arrays
 from bosscal.base.errors import UserError
-from bosscal.results.prediction import Assumptions, Prediction
+from bosscal.results.prediction import Assumptions
 from bosscal.survey.exposure import CameraExposure, FrameExposure, Header, SpecExposure
 
 
@@ -37,8 +37,9 @@ class Sample(Container):
     }  # fmt: skip
 
     @classmethod
-    def read_header(cls, meta):
-        return Facts(**meta)
+    def read(cls, path):
+        arrays = Arrays(path)
+        return cls(Facts(**arrays.meta), arrays)
 
 
 def arrays(**changes):
@@ -203,7 +204,7 @@ def test_header_survives_json():
     """Protects the header of an exposure from becoming lists and text on its way through a file."""
     assert Header.from_dict(json.loads(json.dumps(HEADER.to_dict()))) == HEADER
     assumptions = Assumptions("bundle", 1 << 23)
-    assert Prediction.read_header(json.loads(json.dumps(assumptions.to_dict()))) == assumptions
+    assert Assumptions(**json.loads(json.dumps(assumptions.to_dict()))) == assumptions
 
 
 def test_an_exposure_is_read_as_the_kind_it_is(tmp_path, red_exposure):

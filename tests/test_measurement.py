@@ -142,9 +142,13 @@ def test_some_fibers_and_other_views_of_a_measurement():
 
 def test_only_camera_exposures_are_measured():
     """Protects against a container that is neither kind."""
+
+    class OtherExposure(CameraExposure):
+        flat = profile_width = None
+
     for function in (lambda other: measure(other, np.ones((1, NROW))), reconstruct):
-        with pytest.raises(TypeError, match="no camera exposure: CameraExposure"):
-            function(CameraExposure(HEADER, frame_exposure(1).arrays))
+        with pytest.raises(TypeError, match="no camera exposure: OtherExposure"):
+            function(OtherExposure(HEADER, frame_exposure(1).arrays))
 
 
 # --------------------------------------------------------- the same fiber by its frames and by its spec file

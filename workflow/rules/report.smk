@@ -40,9 +40,16 @@ def get_outliers(wildcards):
     return [f"results/outliers/{folder}/{unit}.ecsv" for folder, unit in get_whole_exposures()]
 
 
-def get_extracted(products):
-    """Function: the npz of every camera exposure that a target from these products is in."""
-    return lambda wildcards: [f"results/extract_frame/{folder}/{unit}.npz" for folder, unit in get_folders(products)]
+def get_frame_exposures(wildcards):
+    return [f"results/extract_frame/{folder}/{unit}.npz" for folder, unit in get_folders("frames")]
+
+
+def get_spec_exposures(wildcards):
+    """The npz of camera exposures from spec files, by each the table that the same job writes."""
+    return {
+        f"results/extract_frame/{folder}/{unit}.npz": f"results/compare/{folder}/spec-{unit.split('-')[-1]}.ecsv"
+        for folder, unit in get_folders("spec")
+    }
 
 
 rule report:
@@ -53,7 +60,7 @@ rule report:
         budget_tables=get_budget_tables,
         plates=get_plates_figures,
         outliers=get_outliers,
-        exposures=get_extracted("frames"),
+        exposures=get_frame_exposures,
     output:
         report(f"{REPORT}/index.html", caption="../report/report.rst", category="Report"),
     log:
@@ -72,6 +79,6 @@ rule report:
         mask_allow=CONFIGURATION.mask_allow,
         targets=lambda wildcards: [target.to_dict() for target in get_targets()],
         # Written beside the tables of spec files, by the same jobs.
-        exposures=get_extracted("spec"),
+        spec_exposures=get_spec_exposures,
     script:
         "../scripts/report.py"

@@ -1,6 +1,6 @@
 """Draw all figures of one target from a full spec file."""
 
-from bosscal.base.errors import UserError
+from bosscal.base.errors import made_with
 from bosscal.base.log import amount, logged, logger
 from bosscal.figures.drawing import draw_spectrum
 from bosscal.results.spectrum import read_spectrum
@@ -9,10 +9,8 @@ from bosscal.survey.targets import Target
 
 def main(exposure_path, prediction_path, target, record, figures):
     """Draw the figures; ``record`` is the table of the job that writes the npz files."""
-    try:
+    with made_with(record):
         spectrum = read_spectrum(exposure_path, prediction_path, target)
-    except UserError as error:
-        raise UserError(f"{error}; delete {record} too, and run again: its job makes both") from error
     logger.info("read %s and %s", amount(exposure_path), amount(prediction_path))
     draw_spectrum(spectrum, figures)
     logger.info("wrote %s", ", ".join(figures))

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from bosscal.base.errors import UserError
+from bosscal.base.errors import made_with
 from bosscal.base.files import write_text
 from bosscal.base.log import amount, logged, logger
 from bosscal.base.provenance import library_versions
@@ -40,23 +40,20 @@ def plates_of(files, outliers):
     }
 
 
-def headers_of(exposures):
-    """Headers of the camera exposures; an npz of a spec file that is missing comes back with its table."""
-    for path in map(Path, exposures):
-        try:
+def headers_of(exposures, spec_exposures):
+    """Headers of the camera exposures, those of spec files by the record of the job that wrote them."""
+    yield from (CameraExposure.read(path).header for path in exposures)
+    for path, record in spec_exposures.items():
+        with made_with(record):
             yield CameraExposure.read(path).header
-        except UserError as error:
-            _, _, release, plate_mjd, _ = path.parts
-            *_, fiber = path.stem.split("-")
-            record = Path("results/compare", release, plate_mjd, f"spec-{fiber}.ecsv")
-            if record.exists():
-                raise UserError(f"{error}; delete {record} too, and run again: its job makes both") from error
-            raise
 
 
-def main(run, targets, summary, figures, budget_tables, plates, outliers, exposures, output):
+def main(run, targets, summary, figures, budget_tables, plates, outliers, exposures, spec_exposures, output):
     """Write the page from tables, figures and the headers of the camera exposures."""
-    for name, paths in (("tables", [summary, *budget_tables, *outliers]), ("headers of", exposures)):
+    for name, paths in (
+        ("tables", [summary, *budget_tables, *outliers]),
+        ("headers of", [*exposures, *spec_exposures]),
+    ):
         logger.info("read %s %s", name, ", ".join(paths))
     logger.info("read figures %s", ", ".join([*figures, *plates]))
     figures = by_name(figures)
@@ -67,7 +64,7 @@ def main(run, targets, summary, figures, budget_tables, plates, outliers, exposu
         budget=stack([read_table(path) for path in budget_tables]) if budget_tables else None,
         figures=[figures_of(target, figures) for target in targets if not target.whole_plate],
         plates=plates_of(by_name(plates), outliers),
-        headers=list(headers_of(exposures)),
+        headers=list(headers_of(exposures, spec_exposures)),
         versions=library_versions(),
     )
     write_text(output, html)
@@ -85,6 +82,7 @@ if "snakemake" in globals():
             files.budget_tables,
             files.plates,
             files.outliers,
-            [*files.exposures, *params.exposures],
+            files.exposures,
+            params.spec_exposures,
             snakemake.output[0],
         )

@@ -93,17 +93,6 @@ class Container:
         """Write arrays and header to an npz file."""
         write_arrays(path, self.arrays, self.header.to_dict())
 
-    @classmethod
-    def read(cls, path: Pathlike) -> Self:
-        """Read back what :meth:`write` wrote; of the file, only what is used is ever read."""
-        arrays = Arrays(path)
-        return cls(cls.read_header(arrays.meta), arrays)
-
-    @classmethod
-    def read_header(cls, meta: Mapping[str, Any]) -> Any:
-        """The header from what the npz file holds of it."""
-        raise NotImplementedError
-
 
 class _Taken(Mapping[str, NDArray]):
     """Some fibers' rows of arrays, each taken when first asked for."""

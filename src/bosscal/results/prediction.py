@@ -9,7 +9,8 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from bosscal.base.arrays import Container, Field
+from bosscal.base.arrays import Arrays, Container, Field
+from bosscal.base.files import Pathlike
 from bosscal.calibration.measurement import measure
 from bosscal.calibration.pipeline import calibrate_exposure
 from bosscal.noise.laws import LAWS
@@ -52,9 +53,10 @@ class Prediction(Container):
     sky_variance: NDArray[np.float32]
 
     @classmethod
-    def read_header(cls, meta: Mapping[str, Any]) -> Assumptions:
-        """The inverse of :meth:`Assumptions.to_dict`."""
-        return Assumptions(**meta)
+    def read(cls, path: Pathlike) -> Prediction:
+        """Read back what :meth:`write` wrote; of the file, only what is used is ever read."""
+        arrays = Arrays(path)
+        return cls(Assumptions(**arrays.meta), arrays)
 
 
 def predict(exposure: CameraExposure, noise_law: str, mask_allow: int = 0) -> Prediction:

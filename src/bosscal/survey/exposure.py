@@ -7,6 +7,7 @@ fibers of a camera, :class:`SpecExposure` from the one fiber of a full spec file
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, fields
 from functools import cached_property
@@ -116,7 +117,7 @@ class Header:
         return cls(**known)
 
 
-class CameraExposure(Container):
+class CameraExposure(Container, ABC):
     """Arrays of one camera exposure; ``header`` is a :class:`Header`."""
 
     FIELDS = COMMON
@@ -145,14 +146,14 @@ class CameraExposure(Container):
         return CameraExposure.kinds[header.products](header, arrays)
 
     @property
+    @abstractmethod
     def profile_width(self) -> NDArray[np.float64]:
         """Spatial width of the profile [pixels], 2D[nfiber, nrow] or 2D[nfiber, 1]."""
-        raise NotImplementedError
 
     @property
+    @abstractmethod
     def flat(self) -> NDArray[np.float32]:
         """Detected electrons per electron of the file, 2D[nfiber, nrow] or 2D[1, 1]."""
-        raise NotImplementedError
 
     def index(self, fiber: int) -> int:
         """Place of a fiber.
