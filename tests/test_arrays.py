@@ -203,7 +203,7 @@ def test_damage_inside_is_named_when_it_is_read(tmp_path):
 def test_header_survives_json():
     """Protects the header of an exposure from becoming lists and text on its way through a file."""
     assert Header.from_dict(json.loads(json.dumps(HEADER.to_dict()))) == HEADER
-    assumptions = Assumptions("bundle", 1 << 23)
+    assumptions = Assumptions("bundle", 1 << 23, True)
     assert Assumptions(**json.loads(json.dumps(assumptions.to_dict()))) == assumptions
 
 

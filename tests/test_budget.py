@@ -83,7 +83,7 @@ def busy(red_wave):
         red_wave, 4128, camera="r1",
         eflux=random.uniform(-20, 2000, shape), eivar=random.uniform(0.001, 0.1, shape),
         spcalib=random.uniform(2, 8, shape), corr=random.uniform(0.7, 1.5, shape),
-        corr_add=random.uniform(-0.3, 0.3, (shape[0], 1)), distort=1 + 0.05 * ramp + 0.02 * ramp**2,
+        distort=1 + 0.05 * ramp + 0.02 * ramp**2,
         thrucorr=random.uniform(0.99, 1.02, shape),
     )  # fmt: skip
 
@@ -92,7 +92,7 @@ def test_constant_distortion_needs_no_grid():
     """Protects grid offset and interpolation against costs that are not theirs: of a constant D there are none."""
     effects = all_effects(make_exposure(linear_wave(300), 300))
     assert effects["grid_offset"].max() == 0
-    assert effects["interpolation"].max() < 1e-15
+    assert effects["interpolation"].max() < 1e-7  # 1/D is float32 on its grid
 
 
 def test_grid_offset_is_one_grid_point():
@@ -121,36 +121,14 @@ def test_interpolation_by_hand():
     np.testing.assert_allclose(effects["interpolation"][0], expected, rtol=0, atol=1e-9)
 
 
-def test_no_additive_term_costs_nothing():
-    """Protects exact zeros where B is 0, which is what most real frames have."""
-    for changes in ({}, {"corr_add": 0.0}):  # absent, and stored as zeros
-        effects = all_effects(make_exposure(linear_wave(300), 300, **changes))
-        assert effects["additive"].max() == 0
-        assert effects["additive_variance"].max() == 0
-
-
-def test_additive_term_by_hand():
-    """Protects flux/eflux = calib + B D / eflux; D scales both and drops out."""
-    exposure = make_exposure(linear_wave(300), 300, corr_add=0.25)
-    effects = all_effects(exposure)
-    before_distortion = 1.5 / (0.8 * 5)  # A R / spcalib
-    applied = before_distortion + 0.25 / 100
-    expected = (applied - before_distortion) / (applied + before_distortion)
-    np.testing.assert_allclose(effects["additive"], expected, rtol=1e-9)
-    squared = (applied**2 - before_distortion**2) / (applied**2 + before_distortion**2)
-    np.testing.assert_allclose(effects["additive_variance"], squared, rtol=1e-9)
-    np.testing.assert_allclose(budget.Model(exposure).flux_per_electron, exposure.flux / 100, rtol=1e-6)
-
-
 def test_position_correction_by_hand():
-    """Protects the correction T of later releases as an approximation of its own, which floor and B leave alone."""
+    """Protects the correction T of later releases as an approximation of its own, which the floor leaves alone."""
     without = all_effects(make_exposure(linear_wave(300), 300))
     effects = all_effects(make_exposure(linear_wave(300), 300, thrucorr=1.25))
     assert without["position_correction"].max() == 0
     np.testing.assert_allclose(effects["position_correction"], 0.25 / 2.25)
     np.testing.assert_allclose(effects["calibration"], 0.25 / 2.25, rtol=0.01)
-    for name in ("error_floor", "additive", "additive_variance"):
-        np.testing.assert_array_equal(effects[name], without[name])
+    np.testing.assert_array_equal(effects["error_floor"], without["error_floor"])
 
 
 def test_derivative_of_a_straight_line_is_exact():
@@ -227,9 +205,11 @@ def test_the_parts_explain_the_whole(busy, quantity):
     parts = np.sort([np.arctanh(effects[name][compared]) for name in names], axis=0)
     whole = np.arctanh(effects[quantity][compared])
     assert compared.sum() > 0.95 * compared.size
-    # The notebook divides float32 numbers, and reads flux and ivar as such.
-    np.testing.assert_array_less(whole, parts.sum(axis=0) + 3e-7)
-    np.testing.assert_array_less(2 * parts[-1] - parts.sum(axis=0), whole + 3e-7)
+    # The notebook divides float32 numbers, and reads flux and ivar as such, which were rounded after every step; where
+    # the whole is close to 1, arctanh makes more of it.
+    rounding = 6e-7 + 3e-6 * whole
+    np.testing.assert_array_less(whole, parts.sum(axis=0) + rounding)
+    np.testing.assert_array_less(2 * parts[-1] - parts.sum(axis=0), whole + rounding)
     assert all(np.nanmax(effects[name]) > 1e-10 for name in names)
 
 
@@ -279,10 +259,10 @@ def test_table_masks_what_does_not_apply():
     compared[1] = False
     effects = budget.effects(exposure, compared)
     table = budget.budget_table(exposure, effects, 1)
-    additive = table[table["approximation"] == "additive"]
-    assert additive["max_reldiff"][0] == 0
-    assert additive["row"].mask[0]
-    assert additive["wavelength"].mask[0]
+    correction = table[table["approximation"] == "position_correction"]
+    assert correction["max_reldiff"][0] == 0
+    assert correction["row"].mask[0]
+    assert correction["wavelength"].mask[0]
     empty = budget.budget_table(exposure, effects, 2)
     for name in ("max_reldiff", "median_reldiff", "wavelength", "row"):
         assert empty[name].mask.all()
@@ -333,7 +313,7 @@ def test_figure_hides_nothing(busy, case):
     words = [text.get_text() for text in texts]
     assert "SIMULATED DATA" in words
     assert words.count("no pixel compared") == (2 if case == "nothing compared" else 0)
-    assert ("no additive term B: 0" in words) == (case == "blue")
+    assert ("no position correction: 0" in words) == (case == "blue")
     boxes = [text.get_window_extent() for text in texts]
     for index, box in enumerate(boxes):
         assert figure.bbox.x0 <= box.x0

@@ -311,7 +311,9 @@ def test_calibration_recomputed_fiber_by_fiber(root, camera):
             loglam = series_at(spframe[3].data, fiber, row)
             delta = (series_at(spframe[3].data, fiber, row + 0.5) - series_at(spframe[3].data, fiber, row - 0.5)) / 1e-4
             spcalib, corr = spcalib_image[i].astype(float), corr_image[i, :nrow].astype(float)
-            inv_distort = np.interp(loglam, grid, 1 / distort_image[i])
+            left = np.clip(np.searchsorted(grid, loglam, side="right") - 1, 0, grid.size - 2)  # beyond the ends, too
+            fraction = (loglam - grid[left]) / (grid[left + 1] - grid[left])
+            inv_distort = (1 - fraction) / distort_image[i, left] + fraction / distort_image[i, left + 1]
             used = spcalib > 0.05 * spcalib_image.mean(dtype=float)
             per_bin = np.where(used, corr / (delta * np.where(used, spcalib, 1)), 0)
             object_part, added = eflux * per_bin / inv_distort, added_image[i, :nrow] / inv_distort
@@ -322,8 +324,10 @@ def test_calibration_recomputed_fiber_by_fiber(root, camera):
 
             np.testing.assert_allclose(cloglam[i, :nrow], loglam, rtol=0, atol=1e-12)
             size = np.abs(object_part) + np.abs(added)
-            assert (np.abs(cflux[i, :nrow] - object_part - added) <= 1e-6 * size).all()
-            np.testing.assert_allclose(csky[i, :nrow], esky * calib, rtol=1e-6)
+            # Far beyond the distortion's grid, where nothing has data, float32 steps are extrapolated.
+            seen = civar[i, :nrow] > 0
+            assert (np.abs(cflux[i, :nrow] - object_part - added) <= 1e-6 * size)[seen].all()
+            np.testing.assert_allclose(csky[i, :nrow][seen], (esky * calib)[seen], rtol=1e-6)
             apodized = np.where(row < 100, row / 100, 1)
             np.testing.assert_allclose(civar[i, :nrow], apodized / variance, rtol=1e-6)
             assert good.sum() > 2400

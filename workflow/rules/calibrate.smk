@@ -18,5 +18,6 @@ rule calibrate:
         code=code("calibrate.py"),
         noise_law=lambda wildcards: RELEASES[wildcards.release].noise_law,
         mask_allow=MASK_ALLOW,
+        thrucorr=lambda wildcards: RELEASES[wildcards.release].thrucorr,
     script:
         "../scripts/calibrate.py"

@@ -18,46 +18,15 @@ def get_frame_paths(wildcards):
     )
     if int(expnum) not in flats:
         not_asked_for(f"{release} {plate_mjd} {wildcards.exposure}")
-    return paths.frame_paths(FINDERS[release], plate, mjd, camera, int(expnum), flats[int(expnum)])
-
-
-def get_thrucorr_path(wildcards):
-    """Server path of a camera exposure's spXYthrucorr file, if there is one."""
-    plate, _ = map(int, wildcards.plate_mjd.split("-"))
-    camera, expnum = wildcards.exposure.split("-")
-    return paths.thrucorr_path(FINDERS[wildcards.release], plate, camera, int(expnum))
-
-
-def get_thrucorr(wildcards):
-    """Where the answer to whether there is one lies, for releases that may have it."""
-    pattern = "results/thrucorr/{release}/{plate_mjd}/spXYthrucorr-{exposure}.fits.gz"
-    return [pattern.format(**wildcards)] if RELEASES[wildcards.release].thrucorr else []
-
-
-# Whether an exposure has a spXYthrucorr file is only known by asking for it: a link to it, or an empty file.
-rule find_thrucorr:
-    output:
-        "results/thrucorr/{release}/{plate_mjd}/spXYthrucorr-{exposure}.fits.gz",
-    log:
-        "results/logs/find_thrucorr/{release}/{plate_mjd}/{exposure}.log",
-    benchmark:
-        "results/benchmarks/find_thrucorr/{release}/{plate_mjd}/{exposure}.tsv"
-    conda:
-        ENVIRONMENT
-    resources:
-        downloads=1,
-    params:
-        code=code("find_thrucorr.py"),
-        path=get_thrucorr_path,
-        mirror=lambda wildcards: SOURCES[wildcards.release].mirror,
-    script:
-        "../scripts/find_thrucorr.py"
+    frames = paths.frame_paths(FINDERS[release], plate, mjd, camera, int(expnum), flats[int(expnum)])
+    if RELEASES[release].thrucorr:
+        frames.append(paths.thrucorr_path(FINDERS[release], plate, camera, int(expnum)))
+    return frames
 
 
 rule extract_frame:
     input:
-        frames=lambda wildcards: [mirrored(wildcards.release, path) for path in get_frame_paths(wildcards)],
-        thrucorr=get_thrucorr,
+        lambda wildcards: [mirrored(wildcards.release, path) for path in get_frame_paths(wildcards)],
     output:
         "results/extract_frame/{release}/{plate_mjd}/{exposure}.npz",
     log:
@@ -70,6 +39,6 @@ rule extract_frame:
         mem_mb=700,
     params:
         code=code("extract_frame.py"),
-        names=lambda wildcards: [*get_frame_paths(wildcards), get_thrucorr_path(wildcards)],
+        names=get_frame_paths,
     script:
         "../scripts/extract_frame.py"

@@ -25,5 +25,6 @@ rule measure_spec:
         name=get_spec_name,
         noise_law=lambda wildcards: RELEASES[wildcards.release].noise_law,
         mask_allow=MASK_ALLOW,
+        thrucorr=lambda wildcards: RELEASES[wildcards.release].thrucorr,
     script:
         "../scripts/measure_spec.py"

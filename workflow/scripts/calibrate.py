@@ -5,14 +5,14 @@ from bosscal.results.prediction import predict
 from bosscal.survey.exposure import CameraExposure
 
 
-def main(exposure_path, noise_law, mask_allow, output):
+def main(exposure_path, noise_law, mask_allow, thrucorr, output):
     """Write the npz of a prediction."""
     logger.info("read %s", amount(exposure_path))
-    predict(CameraExposure.read(exposure_path), noise_law, mask_allow).write(output)
+    predict(CameraExposure.read(exposure_path), noise_law, mask_allow, thrucorr).write(output)
     logger.info("noise law %s, wrote %s", noise_law, amount(output))
 
 
 if "snakemake" in globals():
     with logged(snakemake.log[0]):
         params = snakemake.params
-        main(snakemake.input[0], params.noise_law, params.mask_allow, snakemake.output[0])
+        main(snakemake.input[0], params.noise_law, params.mask_allow, params.thrucorr, snakemake.output[0])

@@ -1,18 +1,14 @@
 """Gather what the later steps need of one camera exposure's per-plate files."""
 
-from pathlib import Path
-
 from bosscal.base.log import amount, logged, logger
 from bosscal.survey.frames import read_frames
 
 
-def main(frames, thrucorr, names, release, plate, mjd, output):
+def main(paths, names, release, plate, mjd, output):
     """Read the files of a camera exposure into one npz."""
-    # The file is empty where the server has none.
-    paths = [*frames, *(path for path in thrucorr if Path(path).stat().st_size)]
     for path in paths:
         logger.info("read %s", amount(path))
-    exposure = read_frames(paths, names[: len(paths)], release, plate, mjd)
+    exposure = read_frames(paths, names, release, plate, mjd)
     nfiber, nrow = exposure.flux.shape
     logger.info("%s: %d fibers, %d rows", exposure.header.where, nfiber, nrow)
     exposure.write(output)
@@ -23,8 +19,7 @@ if "snakemake" in globals():
     with logged(snakemake.log[0]):
         plate, mjd = map(int, snakemake.wildcards.plate_mjd.split("-"))
         main(
-            snakemake.input.frames,
-            snakemake.input.get("thrucorr", []),
+            snakemake.input,
             snakemake.params.names,
             snakemake.wildcards.release,
             plate,

@@ -9,7 +9,7 @@ from bosscal.results.prediction import predict
 from bosscal.survey.spectra import read_all_exposures
 
 
-def main(path, name, release, plate, mjd, fiber, noise_law, mask_allow, results, output):
+def main(path, name, release, plate, mjd, fiber, noise_law, mask_allow, thrucorr, results, output):
     """Write npz and table of each camera exposure below ``results``, then the table of the spectrum."""
     logger.info("read %s", amount(path))
     tables = []
@@ -17,7 +17,7 @@ def main(path, name, release, plate, mjd, fiber, noise_law, mask_allow, results,
         header = exposure.header
         unit = f"{release}/{plate:04d}-{mjd}/{header.camera}-{header.expnum:08d}-{fiber:04d}"
         exposure.write(results / "extract_frame" / f"{unit}.npz")
-        prediction = predict(exposure, noise_law, mask_allow)
+        prediction = predict(exposure, noise_law, mask_allow, thrucorr)
         prediction.write(results / "calibrate" / f"{unit}.npz")
         tables.append(compare_fibers(exposure, prediction))
         write_table(results / "compare" / f"{unit}.ecsv", tables[-1])
@@ -39,6 +39,7 @@ if "snakemake" in globals():
             int(snakemake.wildcards.fiber),
             params.noise_law,
             params.mask_allow,
+            params.thrucorr,
             Path("results"),
             snakemake.output[0],
         )

@@ -23,12 +23,6 @@ def inverse_where(values: NDArray, good: NDArray[np.bool_]) -> NDArray[np.float6
     return result
 
 
-def reciprocal_above(divisor: ArrayLike, minimum: float) -> NDArray[np.float64]:
-    """1/divisor, or 0 where ``divisor`` <= ``minimum`` (idlspec2d ``divideflat``)."""
-    divisor = np.asarray(divisor, dtype=np.float64)
-    return np.divide(1.0, divisor, out=np.zeros_like(divisor), where=divisor > minimum)
-
-
 def safe_ratio(numerator: ArrayLike, denominator: ArrayLike) -> NDArray[np.float64]:
     """numerator/denominator as float64, and 0 where the denominator is 0."""
     denominator = np.asarray(denominator)

@@ -23,11 +23,12 @@ from bosscal.base.errors import UserError
 from bosscal.base.files import Pathlike, replacing
 
 FIBER = "nfiber"  # the dimension along which a container can be cut
+FLOATING = "f4 or f8"  # a field's type that is float64 where the file has that, and float32 else
 
 
 @dataclass(frozen=True)
 class Field:
-    """What one array is: its dimensions by name, numpy type, unit (empty: none) and meaning.
+    """What one array is: its dimensions by name, numpy type (or :data:`FLOATING`), unit (empty: none) and meaning.
 
     An ``optional`` array may be absent; its meaning says what that stands for.
     """
@@ -37,6 +38,10 @@ class Field:
     unit: str
     meaning: str
     optional: bool = False
+
+    def type_of(self, array: NDArray) -> Any:
+        """The type in which an array is kept."""
+        return np.result_type(array, np.float32) if self.dtype == FLOATING else self.dtype
 
 
 class Container:
@@ -77,7 +82,7 @@ class Container:
                 known = sizes.setdefault(dimension, size)
                 if known != size:
                     raise ValueError(f"{name} has shape {array.shape}, but {dimension} is {known}")
-            converted[name] = np.ascontiguousarray(array, dtype=field.dtype)
+            converted[name] = np.ascontiguousarray(array, dtype=field.type_of(array))
         return cls(header, converted)
 
     def __getattr__(self, name: str) -> Any:

@@ -8,7 +8,8 @@ variances, where 0 is no data and not infinity.
 Some differences between notebook and pipeline are not in the budget. The notebook looks up the flux distortion of
 fiber f in row (f - 1) mod 500 of a map of 1000 rows, another fiber's for f > 500: a container has only the rows of
 its own fibers, so what that costs cannot be told from it. The pipeline's thresholds, which the notebook lacks, set
-the calibration to 0, and such pixels are not compared.
+the calibration to 0, and such pixels are not compared. The additive term B, which the notebook lacks, is 0 in every
+release.
 """
 
 from __future__ import annotations
@@ -76,17 +77,6 @@ class Model:
         return pipeline.calibrate_exposure(self.exposure)
 
     @cached_property
-    def flux_per_electron(self) -> NDArray[np.float64]:
-        """flux/eflux = calib + B D / eflux, 2D[nfiber, nrow] [1e-17 erg/s/cm²/Å/electron].
-
-        Where B is 0 it is ``calib`` to the last bit, so that rounding does not pass for an effect.
-        """
-        calib, added = self.calibrated.calib, self.exposure.corr_add
-        if added is None:
-            return calib
-        return np.where(added == 0, calib, self.calibrated.flux * inverse(self.exposure.eflux))
-
-    @cached_property
     def notebook(self) -> Reconstruction:
         """The notebook's arithmetic (:func:`bosscal.calibration.tutorial.reconstruct`), with no pixel masked."""
         return reconstruct(self.exposure, allowed_bits=-1)
@@ -110,7 +100,7 @@ def _grid_offset(model: Model) -> Pair:
 def _interpolation(model: Model) -> Pair:
     distort = model.exposure.distort
     points = np.arange(distort.shape[1])
-    wave_coadd = power_of_ten(pipeline.coadd_loglam(len(points), *model.exposure.distort_grid))
+    wave_coadd = power_of_ten(pipeline.coadd_loglam(points, model.exposure.distort_grid))
     position = np.interp(power_of_ten(model.exposure.loglam), wave_coadd, points)
     return inverse(interpolate_rows(position, distort)), model.inv_distort
 
@@ -119,16 +109,8 @@ def _position_correction(model: Model) -> Pair:
     return np.ones(1), np.ones(1) if model.exposure.thrucorr is None else model.exposure.thrucorr.astype(np.float64)
 
 
-def _additive(model: Model) -> Pair:
-    return model.calibrated.calib, model.flux_per_electron
-
-
 def _calibration(model: Model) -> Pair:
-    return model.notebook.calib_predicted, model.flux_per_electron
-
-
-def _additive_variance(model: Model) -> Pair:
-    return model.flux_per_electron**2, model.calibrated.calib**2
+    return model.notebook.calib_predicted, model.calibrated.calib
 
 
 def _error_floor(model: Model) -> Pair:
@@ -138,8 +120,8 @@ def _error_floor(model: Model) -> Pair:
 
 
 def _apodization(model: Model) -> Pair:
-    ramp = pipeline.apodization(np.arange(len(model.exposure.row)))
-    return np.ones_like(ramp), ramp
+    unit = np.ones((1, len(model.exposure.row)))
+    return unit, pipeline.apodize(unit)
 
 
 def _variance(model: Model) -> Pair:
@@ -195,8 +177,8 @@ APPROXIMATIONS = {
     "interpolation": Approximation(
         "calibration",
         "interpolation of D",
-        "D linear in wavelength between the grid's points",
-        "1/D linear in loglam",
+        "D linear in wavelength between the grid's points, constant beyond them",
+        "1/D linear in loglam, beyond the grid's ends too",
         _interpolation,
     ),
     "position_correction": Approximation(
@@ -205,13 +187,6 @@ APPROXIMATIONS = {
         "electrons as they are",
         "times the chromatic fiber-position correction T, in releases after DR12",
         _position_correction,
-    ),
-    "additive": Approximation(
-        "calibration",
-        "no additive term B",
-        "flux/eflux = A D R / spcalib",
-        "flux/eflux = A D R / spcalib + B D / eflux",
-        _additive,
     ),
     "calibration": Approximation(
         "calibration",
@@ -233,13 +208,6 @@ APPROXIMATIONS = {
         "all rows alike",
         "inverse variance of rows i < 100 times i/100",
         _apodization,
-    ),
-    "additive_variance": Approximation(
-        "variance",
-        "scaled with B",
-        "variance of eflux times (flux/eflux)², where flux contains B D",
-        "times calib², without B",
-        _additive_variance,
     ),
     "variance": Approximation(
         "variance",

@@ -17,7 +17,6 @@ from bosscal.figures.style import (
     BLUE,
     GREEN,
     GREY,
-    ORANGE,
     PAGE_WIDTH,
     PINK,
     RED,
@@ -41,11 +40,9 @@ LOOKS = {
     "grid_offset": (GREEN, None),
     "interpolation": (PINK, 1.5),
     "position_correction": (BLUE, None),
-    "additive": (ORANGE, 3),
     "calibration": (BLACK, 1.4),
     "error_floor": (BLUE, 3),
     "apodization": (GREEN, None),
-    "additive_variance": (ORANGE, 3),
     "variance": (BLACK, 1.4),
 }
 ENLARGED = 2.5  # size of the enlarged rows' dots over that of the others

@@ -13,7 +13,7 @@ from bosscal.base.errors import UserError
 from bosscal.base.statistics import row_maximum
 from bosscal.base.tables import IDENTITY, build_table
 from bosscal.calibration.measurement import Measurement, measure
-from bosscal.calibration.pipeline import APODIZED_ROWS
+from bosscal.calibration.pipeline import APODIZED_ROWS, grid_position
 from bosscal.calibration.tutorial import reconstruct
 from bosscal.noise import fit
 from bosscal.noise.law import SKY_SUFFIX
@@ -63,6 +63,21 @@ COLUMNS = {
     ),
     "flux_max_reldiff": ("", "largest relative difference of the exact model's flux, over pixels with ivar > 0"),
     "ivar_max_reldiff": ("", "largest relative difference of the exact model's ivar, over pixels with ivar > 0"),
+    "flux_equal": ("", "fraction of the pixels with ivar > 0 whose flux is that of the exact model to the last bit"),
+    "ivar_equal": ("", "the same of ivar"),
+    "sky_equal": ("", "the same of the sky"),
+    "npix_beyond_grid": (
+        "",
+        "pixels with ivar > 0 beyond the ends of the flux distortion's grid, where 1/D is extrapolated",
+    ),
+    "npix_by_mask": (
+        "",
+        "pixels with a factor of the calibration so close to its threshold that the file's mask decided",
+    ),
+    "thrucorr": (
+        "",
+        "chromatic fiber-position correction T: none before v5_9; known, of frames; unknown, of later spec files",
+    ),
     "npix_ivar": ("", "pixels with ivar > 0"),
     "noise_law": ("", "noise law expected of the release, with sky-subtraction term"),
     "noise_best": ("", "law whose prediction comes closest to the measured variance"),
@@ -96,6 +111,11 @@ _NOT_IN_SPEC = (
     "pipeline_max_reldiff",
     "flux_max_reldiff",
     "ivar_max_reldiff",
+    "flux_equal",
+    "ivar_equal",
+    "sky_equal",
+    "npix_beyond_grid",
+    "npix_by_mask",
 )
 
 
@@ -118,7 +138,7 @@ def compare_fibers(exposure: CameraExposure, prediction: Prediction) -> Table:
         name: getattr(header, name) for name in ("release", "plate", "mjd", "camera", "expnum", "products", "simulated")
     }
     facts |= {f"rdnoise{amplifier}": readnoise for amplifier, readnoise in enumerate(header.readnoise)}
-    facts["noise_law"] = law
+    facts |= {"noise_law": law, "thrucorr": _thrucorr(exposure, prediction)}
     values: dict[str, Any] = {name: np.full(nfiber, value) for name, value in facts.items()}
     values |= {"fiber": exposure.fiber, "objtype": exposure.objtype}
 
@@ -134,6 +154,13 @@ def compare_fibers(exposure: CameraExposure, prediction: Prediction) -> Table:
     blocks = list(map(of_bundle, exposure.bundles()))
     values |= {name: np.ma.concatenate([block[name] for block in blocks]) for name in blocks[0]}
     return build_table(values, {name: COLUMNS[name] for name in COLUMNS if name not in TARGET_COLUMNS})
+
+
+def _thrucorr(exposure: CameraExposure, prediction: Prediction) -> str:
+    """Whether a chromatic fiber-position correction is in the calibration, and known."""
+    if isinstance(exposure, FrameExposure):
+        return "none" if exposure.thrucorr is None else "known"
+    return "unknown" if prediction.header.thrucorr else "none"
 
 
 def _counts(exposure: CameraExposure, measurement: Measurement) -> dict[str, NDArray]:
@@ -153,11 +180,13 @@ def _calibration_columns(
 ) -> dict[str, np.ma.MaskedArray]:
     """How well the tutorial and the exact model reproduce what was applied."""
     if not isinstance(exposure, FrameExposure):  # a spec file has the applied calibration, but none of its components
-        return {name: np.ma.masked_all(len(exposure.fiber)) for name in _NOT_IN_SPEC}
+        number = len(exposure.fiber)
+        return {name: np.ma.masked_all(number, int if name.startswith("npix") else float) for name in _NOT_IN_SPEC}
     tutorial = reconstruct(exposure, prediction.header.mask_allow)
     applied, predicted = tutorial.calib_applied, tutorial.calib_predicted
     flux, ivar = exposure.flux.astype(np.float64), exposure.ivar.astype(np.float64)
     compared, with_data = measurement.compared, exposure.ivar > 0
+    place = grid_position(exposure.loglam, exposure.distort_grid)
     return {
         "tutorial_max_absdiff": row_maximum(np.abs(applied - predicted), compared),
         "tutorial_max_reldiff": row_maximum(reldiff(applied, predicted), compared),
@@ -165,7 +194,19 @@ def _calibration_columns(
         "pipeline_max_reldiff": row_maximum(reldiff(flux, prediction.flux), compared),
         "flux_max_reldiff": row_maximum(safe_ratio(np.abs(flux - prediction.flux), np.abs(flux)), with_data),
         "ivar_max_reldiff": row_maximum(safe_ratio(np.abs(ivar - prediction.ivar), ivar), with_data),
+        **{
+            f"{name}_equal": _fraction(getattr(exposure, name) == getattr(prediction, name), with_data)
+            for name in ("flux", "ivar", "sky")
+        },
+        "npix_beyond_grid": (with_data & ((place < 0) | (place > exposure.distort.shape[1] - 1))).sum(axis=1),
+        "npix_by_mask": prediction.npix_by_mask,
     }
+
+
+def _fraction(condition: NDArray[np.bool_], where: NDArray[np.bool_]) -> np.ma.MaskedArray:
+    """Fraction of some pixels that fulfil a condition, 1D[nfiber]; masked without any."""
+    number = where.sum(axis=1)
+    return np.ma.masked_array(safe_ratio((condition & where).sum(axis=1), number), number == 0)
 
 
 def predict_variances(measurement: Measurement, sky_variance: NDArray) -> dict[str, NDArray[np.float64]]:

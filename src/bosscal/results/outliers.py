@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from bosscal.base.arithmetic import inverse
 from bosscal.base.elementary import power_of_ten
 from bosscal.base.tables import IDENTITY, build_table
-from bosscal.calibration.pipeline import FLAT_THRESHOLD, inverse_distortion
+from bosscal.calibration.pipeline import above_threshold, inverse_distortion, reciprocal
 from bosscal.survey.exposure import FrameExposure
 from bosscal.survey.masks import good_pixels
 
@@ -176,14 +175,14 @@ def _bad_correction(exposure: FrameExposure) -> Found:
     _, corr_mean, distort_mean = exposure.means
     low, high = CORRECTION_RANGE
     # The pipeline divides by 1/A and by 1/D, so its thresholds are on the inverses (:func:`…pipeline.calibrate`).
-    zeroed = inverse(corr) <= FLAT_THRESHOLD / corr_mean
+    kept, _ = above_threshold(reciprocal(corr), 1 / corr_mean)
     inv_distort = inverse_distortion(exposure.distort, exposure.distort_grid, exposure.loglam)
     signs = {
         "A ≤ 0, so ivar is 0,": data & (corr <= 0),
-        "A above the pipeline's threshold, so ivar is 0,": data & (corr > 0) & zeroed,
-        f"A > {high:g}": data & (corr > high) & ~zeroed,
+        "A above the pipeline's threshold, so ivar is 0,": data & (corr > 0) & ~kept,
+        f"A > {high:g}": data & (corr > high) & kept,
         f"0 < A < {low:g}": data & (corr > 0) & (corr < low),
-        "D above the pipeline's threshold, so ivar is 0,": data & (inv_distort <= FLAT_THRESHOLD / distort_mean),
+        "D above the pipeline's threshold, so ivar is 0,": data & ~above_threshold(inv_distort, 1 / distort_mean)[0],
     }
     bad = np.any(list(signs.values()), axis=0)
     for index in np.flatnonzero(bad.any(axis=1)):
@@ -195,7 +194,7 @@ def _bad_correction(exposure: FrameExposure) -> Found:
 
 def _mostly_masked(exposure: FrameExposure, bits: Mapping[str, int], allowed_bits: int) -> Found:
     # Where the flat is zero or no standard star calibrates, every fiber is without data, and none stands out.
-    expected = (exposure.superflat * exposure.fiberflat > 0) & (exposure.spcalib > FLAT_THRESHOLD * exposure.means[0])
+    expected = (exposure.superflat * exposure.fiberflat > 0) & above_threshold(exposure.spcalib, exposure.means[0])[0]
     masked = expected & ~good_pixels(exposure.mask, exposure.ivar, allowed_bits)
     nexpected, nmasked = np.count_nonzero(expected, axis=1), np.count_nonzero(masked, axis=1)
     for index in np.flatnonzero((nmasked >= MASKED_FRACTION * nexpected) & (nexpected > 0)):

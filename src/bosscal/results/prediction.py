@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from bosscal.base.arrays import Arrays, Container, Field
+from bosscal.base.arrays import FLOATING, Arrays, Container, Field
 from bosscal.base.files import Pathlike
 from bosscal.calibration.measurement import measure
 from bosscal.calibration.pipeline import calibrate_exposure
@@ -22,10 +22,15 @@ _IMAGE = ("nfiber", "nrow")
 
 @dataclass(frozen=True)
 class Assumptions:
-    """What a prediction was made with: the noise law that the release's extraction follows, harmless SPPIXMASK bits."""
+    """What a prediction was made with.
+
+    ``noise_law`` is the law that the release's extraction follows, ``mask_allow`` the harmless SPPIXMASK bits, and
+    ``thrucorr`` tells whether the release's calibration contains a chromatic fiber-position correction T.
+    """
 
     noise_law: str
     mask_allow: int
+    thrucorr: bool
 
     def to_dict(self) -> dict[str, Any]:
         """As it is stored in JSON."""
@@ -39,17 +44,23 @@ class Prediction(Container):
         "calib": Field(
             _IMAGE, "f4", f"{FLUX}/electron", "flux per flat-fielded electron, for a spec file per detected"
         ),
-        "flux": Field(_IMAGE, "f4", FLUX, "flux of the exact model; absent for a spec file", True),
-        "ivar": Field(_IMAGE, "f4", f"1/({FLUX})2", "its inverse variance; absent for a spec file", True),
+        "flux": Field(_IMAGE, FLOATING, FLUX, "flux of the exact model; absent for a spec file", True),
+        "sky": Field(_IMAGE, FLOATING, FLUX, "its sky; absent for a spec file", True),
+        "ivar": Field(_IMAGE, FLOATING, f"1/({FLUX})2", "its inverse variance; absent for a spec file", True),
         "additive": Field(_IMAGE, "f4", FLUX, "flux without electrons, B D; absent: 0", True),
+        "npix_by_mask": Field(
+            ("nfiber",), "i4", "", "pixels with a divisor so close to its threshold that the file's mask decided", True
+        ),
         "sky_variance": Field(_IMAGE, "f4", "electron2", "what sky subtraction adds to the variance, by the noise law"),
     }
     header: Assumptions
     calib: NDArray[np.float32]
     # arrays like that above, or None
     flux: Any
+    sky: Any
     ivar: Any
     additive: Any
+    npix_by_mask: Any
     sky_variance: NDArray[np.float32]
 
     @classmethod
@@ -59,7 +70,7 @@ class Prediction(Container):
         return cls(Assumptions(**arrays.meta), arrays)
 
 
-def predict(exposure: CameraExposure, noise_law: str, mask_allow: int = 0) -> Prediction:
+def predict(exposure: CameraExposure, noise_law: str, mask_allow: int = 0, thrucorr: bool = False) -> Prediction:
     """Calibration by the exact model, and the sky-subtraction term of the noise, for every fiber.
 
     Parameters
@@ -69,6 +80,8 @@ def predict(exposure: CameraExposure, noise_law: str, mask_allow: int = 0) -> Pr
         Law that the release's extraction follows, a name of :data:`bosscal.noise.laws.LAWS`.
     mask_allow : int
         SPPIXMASK bits to treat as harmless.
+    thrucorr : bool
+        Whether the release's calibration contains T, which a spec file does not tell.
 
     Returns
     -------
@@ -86,14 +99,19 @@ def predict(exposure: CameraExposure, noise_law: str, mask_allow: int = 0) -> Pr
             sky_variance[places] = from_header(measure(bundle, calib[places], mask_allow), law)
         else:
             sky_variance[places] = statistics.term(bundle.loglam) * bundle.flat**2
-    return Prediction.checked(Assumptions(noise_law, mask_allow), arrays | {"sky_variance": sky_variance})
+    return Prediction.checked(Assumptions(noise_law, mask_allow, thrucorr), arrays | {"sky_variance": sky_variance})
 
 
 def _calibrated(exposure: FrameExposure) -> dict[str, Any]:
     """The exact model bundle by bundle, whose arrays stay in a processor's cache."""
-    arrays = {name: np.empty(exposure.flux.shape, dtype=np.float32) for name in ("calib", "flux", "ivar", "additive")}
+    # As the file has them, so that they can be compared to the bit.
+    arrays = {name: np.empty_like(getattr(exposure, name)) for name in ("flux", "sky", "ivar")}
+    others = ("calib",) if exposure.corr_add is None else ("calib", "additive")
+    arrays |= {name: np.empty(exposure.flux.shape, dtype=np.float32) for name in others}
+    by_mask = np.empty(len(exposure.fiber), dtype=np.int32)
     for places in exposure.bundles():
         calibrated = calibrate_exposure(exposure.take(places))
         for name, array in arrays.items():
             array[places] = getattr(calibrated, name)
-    return arrays if exposure.corr_add is not None else arrays | {"additive": None}
+        by_mask[places] = calibrated.by_mask.sum(axis=1)
+    return arrays | {"npix_by_mask": by_mask}

@@ -40,7 +40,7 @@ class Release(BaseModel):
         description="name of the noise law that the release's extraction follows"
     )
     thrucorr: bool = Field(
-        description="true or false: whether exposures may come with a chromatic fiber-position correction"
+        description="true or false: whether every exposure has a chromatic fiber-position correction (from v5_9 on)"
     )
     url: str | None = Field(
         pattern=URL_PATTERN, description="the public server, https://…, http://… or file:///…; null if a rule makes it"

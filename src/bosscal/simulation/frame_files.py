@@ -104,7 +104,9 @@ def _expose(instrument: Instrument) -> tuple[dict[str, NDArray], dict[str, NDArr
             tool.corr[:, :nrow],
             tool.corr_add[:, :nrow],
             tool.inv_distort,
-            **instrument.means,
+            spcalib_mean=instrument.means["spcalib_mean"],
+            corr_mean=instrument.means["corr_mean"],
+            distort_mean=instrument.means["distort_mean"],
         )
         stored = {
             "flux": calibrated.flux,

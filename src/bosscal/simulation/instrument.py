@@ -282,7 +282,7 @@ def distortion(seed: int) -> NDArray[np.float32]:
     a0, a2, a3, a4, a5, a6, a7, a8, a9, a11 = random.normal(0, 0.015, 10)
     fibers = plug_fibers(seed)
     x, y = fibers.xfocal[:, np.newaxis] / PLATE_RADIUS, fibers.yfocal[:, np.newaxis] / PLATE_RADIUS
-    red = 1 - (5070 * power_of_ten(-coadd_loglam(NCOADD, *COADD_GRID))) ** 2
+    red = 1 - (5070 * power_of_ten(-coadd_loglam(np.arange(NCOADD), COADD_GRID))) ** 2
     position = a2 * x + a3 * y + a4 * x * y + a5 * x**2 + a6 * y**2
     slope = a7 * x + a8 * y + a9
     distort = np.empty((x.size, NCOADD), dtype=np.float32)

@@ -136,7 +136,7 @@ def _coadd_hdus(fiber: int, seed: int) -> list[Hdu]:
 def _coadd(fibers: Fibers, seed: int) -> NDArray:
     """Coadded spectrum of one fiber, with the noise of a typical instrument."""
     fiber = int(fibers.number[0])
-    loglam = coadd_loglam(NCOADD, *COADD_GRID)
+    loglam = coadd_loglam(np.arange(NCOADD), COADD_GRID)
     flux = object_flux(fibers, loglam[np.newaxis])[0]
     ivar, weighted_sky = np.zeros((2, loglam.size))
     wdisp = np.zeros(loglam.size)

@@ -16,7 +16,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from bosscal.base.arrays import Arrays, Container, Field
+from bosscal.base.arrays import FLOATING, Arrays, Container, Field
 from bosscal.base.errors import UserError
 from bosscal.base.files import Pathlike
 from bosscal.survey.tracesets import Jump, TraceSet
@@ -35,9 +35,9 @@ COMMON = {
     "yfocal": Field(_FIBER, "f8", "mm", "YFOCAL of the plug map; NaN where unknown"),
     "row": Field(("nrow",), "i4", "pixel", "CCD row, 0-based"),
     "quadrant": Field(_IMAGE, "u1", "", "index into RDNOISE0..3 by the pipeline's noise image"),
-    "flux": Field(_IMAGE, "f4", FLUX, "calibrated flux"),
-    "sky": Field(_IMAGE, "f4", FLUX, "calibrated sky that was subtracted"),
-    "ivar": Field(_IMAGE, "f4", f"1/({FLUX})2", "inverse variance of flux; 0: no data"),
+    "flux": Field(_IMAGE, FLOATING, FLUX, "calibrated flux"),
+    "sky": Field(_IMAGE, FLOATING, FLUX, "calibrated sky that was subtracted"),
+    "ivar": Field(_IMAGE, FLOATING, f"1/({FLUX})2", "inverse variance of flux; 0: no data"),
     "mask": Field(_IMAGE, "i4", "", "SPPIXMASK bits of flux"),
 }
 OF_FRAMES = {
@@ -52,9 +52,9 @@ OF_FRAMES = {
     "fiberflat": Field(_IMAGE, "f4", "", "fiber flat"),
     "fibermask": Field(_FIBER, "i4", "", "SPPIXMASK bits of the fiber in the flat"),
     "spcalib": Field(_IMAGE, "f4", f"electron/({FLUX})", "flux calibration vector"),
-    "corr": Field(_IMAGE, "f4", "", "multiplicative flux correction A"),
-    "corr_add": Field(_IMAGE, "f4", FLUX, "additive flux correction B; absent: 0", True),
-    "thrucorr": Field(_IMAGE, "f4", "", "chromatic fiber-position correction T of spXYthrucorr; absent: 1", True),
+    "corr": Field(_IMAGE, FLOATING, "", "multiplicative flux correction A"),
+    "corr_add": Field(_IMAGE, FLOATING, FLUX, "additive flux correction B; absent: 0", True),
+    "thrucorr": Field(_IMAGE, FLOATING, "", "chromatic fiber-position correction T; absent, before v5_9: 1", True),
     "distort": Field(("nfiber", "ncoadd"), "f4", "", "flux distortion D on the coadd grid"),
     "distort_grid": Field(("three",), "f8", "", "CRVAL1, CRPIX1, CD1_1 of the coadd grid in loglam"),
     "means": Field(("three",), "f8", "", "means of the stored spcalib, A and D images, over all their pixels"),
@@ -130,9 +130,9 @@ class CameraExposure(Container, ABC):
     yfocal: NDArray[np.float64]
     row: NDArray[np.int32]
     quadrant: NDArray[np.uint8]
-    flux: NDArray[np.float32]
-    sky: NDArray[np.float32]
-    ivar: NDArray[np.float32]
+    flux: NDArray[np.floating]
+    sky: NDArray[np.floating]
+    ivar: NDArray[np.floating]
     mask: NDArray[np.int32]
     loglam: NDArray[np.float64]
 
@@ -192,9 +192,9 @@ class FrameExposure(CameraExposure):
     fiberflat: NDArray[np.float32]
     fibermask: NDArray[np.int32]
     spcalib: NDArray[np.float32]
-    corr: NDArray[np.float32]
-    corr_add: NDArray[np.float32] | None
-    thrucorr: NDArray[np.float32] | None
+    corr: NDArray[np.floating]
+    corr_add: NDArray[np.floating] | None
+    thrucorr: NDArray[np.floating] | None
     distort: NDArray[np.float32]
     distort_grid: NDArray[np.float64]
     means: NDArray[np.float64]

@@ -76,7 +76,7 @@ def read_frames(paths: Sequence[Pathlike], names: Sequence[str], release: str, p
     Parameters
     ----------
     paths : sequence of path
-        spFrame, spCFrame, spFlat, spFluxcalib, spFluxcorr and spFluxdistort, and spXYthrucorr where there is one.
+        spFrame, spCFrame, spFlat, spFluxcalib, spFluxcorr and spFluxdistort, and from v5_9 on spXYthrucorr.
     names : sequence of str
         What to call them in the provenance: their paths on the server.
     release : str

@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+BADFLUXFACTOR = 1 << 26  # of SPPIXMASK: a factor of the flux calibration is too low to divide by
+
 
 def good_pixels(mask: NDArray[np.integer], ivar: NDArray, allowed_bits: int = 0) -> NDArray[np.bool_]:
     """Pixels the notebook uses: some inverse variance, and no mask bit set but the allowed ones.
