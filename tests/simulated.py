@@ -34,7 +34,7 @@ def frame_exposure(nfiber=3, **changes):
         "sky": 3.0, "ivar": 0.9, "mask": 0, "quadrant": 1, "spcalib": 10.0, "corr": 1.0,
     } | changes  # fmt: skip
     arrays = {name: np.broadcast_to(value, (nfiber, NROW)) for name, value in rows.items()}
-    arrays |= {name: np.zeros(nfiber) for name in ("ra", "dec", "xfocal", "yfocal", "fibermask")}
+    arrays |= {name: np.zeros(nfiber) for name in ("ra", "dec", "xfocal", "yfocal", "lambda_eff", "fibermask")}
     arrays |= {"fiber": np.arange(nfiber) + 18, "objtype": ["QSO"] * nfiber, "row": np.arange(NROW)}
     arrays |= {"distort": np.ones((nfiber, 9)), "distort_grid": [3.5, 1, 1e-4], "means": [10, 1, 1]}
     arrays |= trace_set_arrays("wave", TraceSet(np.tile([3.7, 2e-4], (nfiber, 1)), 0, NROW))

@@ -219,7 +219,7 @@ def test_an_exposure_is_read_as_the_kind_it_is(tmp_path, red_exposure):
         np.testing.assert_array_equal(back.arrays[name], few.arrays[name])
     header = Header(**(vars(HEADER) | {"products": "spec", "xsigma": 1.1}))
     row = {name: np.ones((1, 4)) for name in ("quadrant", "flux", "sky", "ivar", "mask", "loglam", "calib")}
-    fiber = {name: [1] for name in ("fiber", "ra", "dec", "xfocal", "yfocal")}
+    fiber = {name: [1] for name in ("fiber", "ra", "dec", "xfocal", "yfocal", "lambda_eff")}
     SpecExposure.checked(header, row | fiber | {"objtype": ["QSO"], "row": range(4)}).write(tmp_path / "spec.npz")
     back = CameraExposure.read(tmp_path / "spec.npz")
     assert type(back) is SpecExposure

@@ -40,7 +40,7 @@ def make_exposure(wave, nrow, camera="b1", **changes):
         "corr": 1.5, "quadrant": 0, "flux": 0.0, "sky": 0.0, "ivar": 0.0, "mask": 0, "emask": 0,
     } | changes  # fmt: skip
     coadd = {"distort": rows.pop("distort", 1.1)}
-    fibers = {name: 0 for name in ("ra", "dec", "xfocal", "yfocal", "fibermask")} | {"objtype": "QSO"}
+    fibers = {name: 0 for name in ("ra", "dec", "xfocal", "yfocal", "lambda_eff", "fibermask")} | {"objtype": "QSO"}
     row = np.arange(nrow)
     arrays = {"fiber": np.arange(1, nfiber + 1), "row": row, "loglam": wave(row), "distort_grid": np.array(GRID)}
     for shape, values in (((nfiber, nrow), rows), ((nfiber, NCOADD), coadd), ((nfiber,), fibers)):

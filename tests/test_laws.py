@@ -134,15 +134,20 @@ def test_predictions_come_with_and_without_sky():
         np.testing.assert_array_equal(found[f"{name}_sky"], found[name] + term)
 
 
-@pytest.mark.parametrize(("skychi2", "share"), [(1.25, 0.25), (None, 0), (0.8, 0)])
+@pytest.mark.parametrize(("skychi2", "share"), [(1.9, 0.9), (None, 0), (0.5, 0)])
 def test_few_sky_fibers_leave_the_header_s_chi2(skychi2, share):
     """Protects spec files, which have no other fibers: SKYCHI2 and the fiber's own sky, or no term without it."""
     measurement = plain()
     measurement = replace(measurement, header=replace(measurement.header, skychi2=skychi2))
     for sky in (measurement.take(slice(0, 0)), measurement.take(slice(0, 1))):
         assert statistics_of(sky, np.zeros(sky.electrons.shape), LAWS["optimal"]) is None
-    found = from_header(measurement, LAWS["optimal"])
+    found, origin = from_header(measurement, LAWS["optimal"])
+    np.testing.assert_allclose(found, share * LAWS["optimal"].sky_variance(measurement), atol=0.02 * found.max() + 0.3)
+    assert origin == ("none" if skychi2 is None else "SKYCHI2")
+    later = replace(measurement, header=replace(measurement.header, vers2d="v5_13_0"))
+    found, origin = from_header(later, LAWS["optimal"])
     np.testing.assert_allclose(found, share * LAWS["optimal"].sky_variance(measurement))
+    assert origin == ("none" if skychi2 is None else "SKYCHI2, second pass")
     np.testing.assert_array_equal(sky_term(1.25, 40.0), 10.0)
 
 
@@ -202,7 +207,7 @@ def test_a_new_law_appears_by_itself(tmp_path):
         [sys.executable, "-c", code], env=environment, cwd=tmp_path, check=True, capture_output=True, text=True
     )
     laws, predictions, columns, reported, files = json.loads(process.stdout)
-    assert laws == ["tutorial", "readnoise_limit", "twice", "optimal", "readnoise_weighted", "bundle"]
+    assert laws == ["tutorial", "readnoise_limit", "twice", "optimal", "optimal_noisy", "readnoise_weighted", "bundle"]
     assert {"twice", "twice_sky"} <= set(predictions)
     assert {"ratio_twice", "scatter_twice", "ratio_twice_sky", "scatter_twice_sky"} <= set(columns)
     assert "ratio_twice_sky" in reported

@@ -29,7 +29,7 @@ def spec_exposure(**changes):
     """One fiber of a spec file: 100 electrons of the object, 60 of the sky, 0.1 flux units per electron."""
     rows = {"flux": 10.0, "sky": 6.0, "ivar": 1.0, "mask": 0, "calib": 0.1, "loglam": 3.7, "quadrant": 2} | changes
     arrays = {name: np.broadcast_to(value, (1, NROW)) for name, value in rows.items()}
-    arrays |= {name: [5] for name in ("fiber", "ra", "dec", "xfocal", "yfocal")} | {"objtype": ["QSO"]}
+    arrays |= {name: [5] for name in ("fiber", "ra", "dec", "xfocal", "yfocal", "lambda_eff")} | {"objtype": ["QSO"]}
     header = replace(HEADER, products="spec", xsigma=1.1)
     return SpecExposure.checked(header, arrays | {"row": np.arange(NROW)})
 

@@ -47,7 +47,7 @@ def clean_arrays():
         "fiber": fiber + 501,
         "objtype": np.where(fiber % 10 == 0, "SKY", np.where(fiber % 10 == 1, "SPECTROPHOTO_STD", "GALAXY")),
         "ra": 180 + fiber / 100, "dec": np.zeros(NFIBER),
-        "xfocal": 5.0 * fiber - 150, "yfocal": 100 * np.sin(fiber),
+        "xfocal": 5.0 * fiber - 150, "yfocal": 100 * np.sin(fiber), "lambda_eff": 5400.0 + 0 * fiber,
         "row": row, "quadrant": 0 * image, "loglam": wave(row),
         "flux": 0 * image, "sky": 0 * image, "ivar": image, "mask": np.zeros(image.shape, dtype=np.int32),
         "eflux": eflux, "esky": esky, "eivar": 1 / variance, "emask": np.zeros(image.shape, dtype=np.int32),

@@ -30,7 +30,8 @@ header = Header(
     readnoise=(2.0, 2.0, 2.0, 2.0), exptime=900.0, xsigma=1.1, skychi2=1.1, vers2d="v5_7_0", inputs=(),
 )
 exposure = SpecExposure.checked(header, {
-    "fiber": [1], "objtype": ["QSO"], "ra": [0], "dec": [0], "xfocal": [0], "yfocal": [0], "row": rows,
+    "fiber": [1], "objtype": ["QSO"], "ra": [0], "dec": [0], "xfocal": [0], "yfocal": [0], "lambda_eff": [5400],
+    "row": rows,
     "quadrant": image(0), "flux": image(1) - 2 * (rows < 1010), "sky": image(2), "ivar": image(40), "mask": image(0),
     "loglam": 3.6 + 1e-4 * rows[np.newaxis], "calib": image(0.02),
 })
@@ -163,7 +164,7 @@ assert ("ratio_photons_sky", "photon noise + sky") in [entry[:2] for entry in NO
 electrons, variance = (1 + 2) / 0.02, 1 / (40 * 0.02**2) - (0.03 * 1 / 0.02) ** 2
 assert abs(table["ratio_photons"][0] - variance / electrons) < 1e-4
 assert spectrum.variances["photons"][0, -1] == np.float32(electrons)
-text = open("workflow/releases.yaml").read().replace("noise_law: optimal", "noise_law: photons")
+text = open("workflow/releases.yaml").read().replace("noise_law: optimal_noisy", "noise_law: photons")
 open("results.yaml", "w").write(text)
 assert read_releases("results.yaml", LAWS)["dr12"].noise_law == "photons"
 """

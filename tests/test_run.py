@@ -41,8 +41,17 @@ def test_releases_are_where_the_survey_has_them():
     }
     for release in RELEASES.values():
         later = release.sas_path.endswith("/eboss")
-        assert release.noise_law == ("readnoise_weighted" if later else "optimal")
         assert release.thrucorr == later
+    assert {name: release.noise_law for name, release in RELEASES.items()} == {
+        "sim": "optimal",
+        "dr12": "optimal_noisy",
+        "dr12-sequels": "optimal_noisy",
+        "dr13": "bundle",
+        "dr14": "bundle",
+        "dr15": "bundle",
+        "dr16": "readnoise_weighted",
+        "dr17": "readnoise_weighted",
+    }
     assert {name: release.url for name, release in RELEASES.items() if release.url != "https://data.sdss.org"} == {
         "sim": None
     }

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+import numpy as np
 from numpy.typing import NDArray
 
 from bosscal.calibration.measurement import Measurement
@@ -53,6 +54,10 @@ class Law:
     def variance(self, measurement: Measurement) -> NDArray:
         """Variance of the detected electrons without a sky-subtraction term, 2D[nfiber, nrow] [electrons²]."""
         raise NotImplementedError
+
+    def scatter(self, measurement: Measurement) -> NDArray[np.floating]:
+        """Relative scatter of the stated variance about :meth:`variance`, 2D[nfiber, nrow]: 0 but for noisy weights."""
+        return np.zeros(measurement.electrons.shape)
 
     def sky_variance(self, measurement: Measurement) -> NDArray:
         """The same of the sky alone."""

@@ -1,22 +1,45 @@
-"""What imperfect sky subtraction adds to the variance: relative chi² of the sky fibers, or SKYCHI2 of the header."""
+"""What imperfect sky subtraction adds to the variance: relative chi² of the sky fibers, or SKYCHI2 of the header.
+
+Where frames have sky fibers, chi² follows the recipe of idlspec2d ``skysubtract``, whose own noise is in every stated
+variance. A spec file has one number, the mean of that curve *before* it is clipped at 1; what clipping makes of it is
+tabulated by a Monte Carlo calculation of the same recipe.
+"""
 
 from __future__ import annotations
 
 import math
+import re
+from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from bosscal.base.arithmetic import inverse
+from bosscal.base.splines import Spline
 from bosscal.calibration.measurement import Measurement
 from bosscal.noise.law import Law
+from bosscal.noise.tables import read_table
 
-GAUSSIAN_CHI2 = 0.9359  # 2/3 quantile of chi² with one degree of freedom
-QUANTILE_ERROR = 1.95  # relative error of that quantile, times the root of the number of values
-_VARIANCE_BIN_ROWS = 4 / 3  # rows over which the variance of a sky fiber is constant: a line of the sky takes 2 to 3
-SKY_BIN_ROWS = 48  # rows over which chi² is taken to be constant: 4 % noise with 40 sky fibers
-SKY_FIBERS = 2  # fewer say nothing of the other fibers
+SKY_FIBERS = 3  # the pipeline takes no variance from fewer
+BINS_PER_ROW = {"blue": 0.75, "red": 1.0}  # of chi², along a CCD column
+# Coefficients of the sky model across the slit at each wavelength: of a whole camera, and of half of one.
+POLYNOMIALS = {"whole": 3, "half": 2}
+# First MJD at which the two halves of a camera's fibers have sky models of their own, and the version it needs.
+SPLIT = {"r2": (55300, (5,)), "r1": (56858, (5, 8))}
+# From v5_10_9 on SKYCHI2 is of a second pass, after the first has already widened the errors.
+SECOND_PASS = (5, 10, 9)
+
+_SMOOTHED = 7  # breakpoints that are averaged, so that they are not those of single pixels
+_ENDS = 7  # breakpoints at either end that are not
+_GRID_STEP = 2e-5  # dex, a fifth of a row: curves are linear in between
+_GAUSSIAN_WIDTH = math.sqrt(12)  # width of a running mean over the sigma of the Gaussian that smooths as much
+
+
+def version(vers2d: str) -> tuple[int, ...]:
+    """v5_10_0 as (5, 10, 0); what has no number is ()."""
+    return tuple(map(int, re.findall(r"\d+", vers2d)))
 
 
 def sky_term(chi2: ArrayLike, sky_variance: ArrayLike) -> NDArray[np.float64]:
@@ -39,54 +62,51 @@ def sky_term(chi2: ArrayLike, sky_variance: ArrayLike) -> NDArray[np.float64]:
 
 @dataclass(frozen=True)
 class SkyStatistics:
-    """How well the sky was subtracted in one camera exposure, as functions of wavelength.
+    """How well the sky was subtracted, as functions of wavelength.
 
     Attributes
     ----------
-    chi2_loglam, chi2 : 1D[nbin]
-        Relative chi² of the sky fibers, at least 1, at log10 wavelengths [Å] that ascend.
-    variance_loglam, variance : 1D[nfine]
-        Variance of a sky fiber, in the unit given to :func:`sky_statistics`, fine enough for the lines of the sky.
+    loglam : 1D[npoint]
+        log10 wavelength [Å], even steps.
+    chi2 : 1D[npoint]
+        Relative chi² of the sky fibers; below 1 where the spline is.
+    variance : 1D[npoint]
+        Variance of a sky fiber, in the unit given to :func:`sky_statistics`.
     """
 
-    chi2_loglam: NDArray[np.float64]
+    loglam: NDArray[np.float64]
     chi2: NDArray[np.float64]
-    variance_loglam: NDArray[np.float64]
     variance: NDArray[np.float64]
 
     def term(self, loglam: NDArray) -> NDArray[np.float64]:
-        """Variance for imperfect sky subtraction at any wavelengths, linear between bins, constant beyond."""
-        chi2 = np.interp(loglam, self.chi2_loglam, self.chi2)
-        return sky_term(chi2, np.interp(loglam, self.variance_loglam, self.variance))
+        """Variance for imperfect sky subtraction at any wavelengths, linear between points, constant beyond."""
+        return np.interp(loglam, self.loglam, sky_term(self.chi2, self.variance))
 
 
 def sky_statistics(
-    loglam: NDArray, residual: NDArray, variance: NDArray, valid: NDArray[np.bool_], mean_chi2: float | None = None
+    loglam: NDArray, residual: NDArray, sky: NDArray, variance: NDArray, valid: NDArray[np.bool_], nbin: int, npoly: int
 ) -> SkyStatistics:
-    """Relative chi² and variance of the sky fibers of a camera exposure.
+    """Relative chi² and variance of the sky fibers, by the recipe of idlspec2d ``skysubtract``.
 
-    ``variance`` has to be the extraction's alone, as a law predicts it: the stored inverse variance contains
-    the very term that is to be predicted. Pixels of all sky fibers are pooled in wavelength. Chi² is the 2/3
-    quantile of residual²/variance over that of a Gaussian (outliers do not move it) in bins of about
-    :data:`SKY_BIN_ROWS` rows, smoothed over neighbouring bins and never below 1; the variance is the mean with
-    weights 1/variance in bins of 4/3 rows, which resolve the lines of the sky. The pipeline (idlspec2d
-    ``skysubtract``) takes the fine bins for both, whose noise is therefore in every published variance, and does
-    not divide by the Gaussian's quantile.
+    Pixels of all sky fibers are pooled in wavelength, in bins with the same sum of √(S/N). Chi² of a bin is the 67th
+    percentile of residual²/variance, times n/(n - npoly) of its n pixels, and these are smoothed by a quadratic spline
+    with a breakpoint at every second bin. The variance is a cubic spline with the bins' edges as breakpoints.
 
     Parameters
     ----------
     loglam : 2D[nsky, nrow]
         log10 wavelength [Å] of the sky fibers.
-    residual : 2D[nsky, nrow]
-        Sky-subtracted flat-fielded electrons, eflux.
+    residual, sky : 2D[nsky, nrow]
+        Sky-subtracted flat-fielded electrons, eflux, and the sky that was subtracted.
     variance : 2D[nsky, nrow]
-        Predicted extraction variance of eflux, flat-fielded electrons².
+        Variance of eflux, flat-fielded electrons². It has to be the extraction's alone, as a law predicts it: the
+        stored one contains the very term that is to be predicted.
     valid : 2D[nsky, nrow]
         True where a pixel may be used.
-    mean_chi2 : float, optional
-        SKYCHI2 of the header: the pipeline's own mean, free of our sampling error. Where the two agree within that
-        error, and within what the pipeline's missing division by the Gaussian's quantile makes, chi² - 1 is scaled
-        to it. A header mean that a few wavelengths dominate does not agree.
+    nbin : int
+        Bins over the whole CCD column.
+    npoly : int
+        Coefficients of the sky model at each wavelength.
 
     Returns
     -------
@@ -95,52 +115,89 @@ def sky_statistics(
     Raises
     ------
     ValueError
-        If fewer pixels than one bin of chi² needs are valid.
+        If there are fewer valid pixels than in a column of the CCD.
     """
     valid = valid & (variance > 0)
     nsky = int(np.count_nonzero(valid.any(axis=1)))
+    if np.count_nonzero(valid) < max(loglam.shape[1], 2 * nbin):
+        raise ValueError("too few valid pixels of sky fibers")
     order = np.argsort(loglam[valid], kind="stable")
-    if order.size < SKY_BIN_ROWS * max(nsky, 1):
-        raise ValueError(f"sky chi² needs sky fibers with at least {SKY_BIN_ROWS} valid pixels")
-
-    def binned(values: NDArray, rows: float) -> NDArray[np.float64]:
-        """Values in the order of wavelength, 2D[nbin, size], for bins of so many rows."""
-        size = math.ceil(rows * nsky)
-        number = order.size // size
-        return np.asarray(values, dtype=np.float64)[valid][order[: number * size]].reshape(number, size)
-
-    predicted = binned(variance, SKY_BIN_ROWS)
-    ratio = binned(residual, SKY_BIN_ROWS) ** 2 / predicted
-    chi2 = np.maximum(_smooth(np.quantile(ratio, 2 / 3, axis=1) / GAUSSIAN_CHI2), 1)
-    mean = chi2.mean()
-    sampling_error = QUANTILE_ERROR * mean / math.sqrt(ratio.size)
-    if (
-        mean_chi2 is not None
-        and GAUSSIAN_CHI2 * mean - 4 * sampling_error < mean_chi2 < mean + 4 * sampling_error
-        and min(mean, mean_chi2) > 1
-    ):
-        chi2 = 1 + (chi2 - 1) * (mean_chi2 - 1) / (mean - 1)
+    wave, residual, sky, variance = (
+        np.asarray(values, dtype=np.float64)[valid][order] for values in (loglam, residual, sky, variance)
+    )
+    edges = _edges(wave, np.sqrt(np.maximum(sky, 0) / np.sqrt(variance)), nsky, nbin)
+    bins = np.searchsorted(edges, wave, side="right") - 1  # the last edge is the last pixel, which has no bin
+    inside = (bins >= 0) & (bins < edges.size - 1)
+    bins = bins[inside]
+    number = np.bincount(bins, minlength=edges.size - 1)
+    ratio = (residual**2 / variance)[inside]
+    by_ratio = np.lexsort((ratio, bins))
+    first = np.cumsum(number) - number
+    used = number > npoly + 1
+    percentile = ratio[by_ratio][(first + np.ceil(2 * number / 3).astype(int) - 1)[used]]
+    chi2 = percentile * number[used] / (number[used] - npoly)
+    center = np.bincount(bins, wave[inside], edges.size - 1)[used] / number[used]
+    breakpoints = np.append(center[::2][: max(center.size // 2 - 1, 1)], center[-1])
+    grid = np.arange(wave[0], wave[-1] + _GRID_STEP, _GRID_STEP)
     return SkyStatistics(
-        chi2_loglam=binned(loglam, SKY_BIN_ROWS).mean(axis=1),
-        chi2=chi2,
-        variance_loglam=binned(loglam, _VARIANCE_BIN_ROWS).mean(axis=1),
-        variance=1 / (1 / binned(variance, _VARIANCE_BIN_ROWS)).mean(axis=1),
+        loglam=grid,
+        chi2=Spline(center, chi2, np.ones_like(chi2), breakpoints, 3)(grid),
+        variance=np.maximum(Spline(wave, variance, 1 / variance, edges, 4)(grid), 0),
     )
 
 
-def _smooth(values: NDArray) -> NDArray:
-    """Weights 1/4, 1/2, 1/4 over neighbouring bins."""
-    padded = np.pad(values, 1, mode="edge")
-    return (padded[:-2] + 2 * padded[1:-1] + padded[2:]) / 4
+def _edges(wave: NDArray, root: NDArray, nsky: int, nbin: int) -> NDArray[np.float64]:
+    """Edges of bins with the same sum of √(S/N), 1D, from the first to the last pixel.
+
+    ``wave`` ascends; ``root`` is √(S/N) of each pixel, which is smoothed over two rows of all sky fibers.
+    """
+    half = round(_GAUSSIAN_WIDTH * nsky)
+    total = np.cumsum(np.concatenate([np.zeros(half + 1), root, np.zeros(half)]))
+    summed = np.cumsum(total[2 * half + 1 :] - total[: -2 * half - 1])
+    place = np.minimum((summed / summed[-1] * nbin).astype(int), nbin - 2)
+    last = np.flatnonzero(np.append(np.diff(place) > 0, True))
+    edges = wave[last]
+    edges[0] = wave[0]
+    if edges.size > 2 * _ENDS + _SMOOTHED:
+        windows = [edges[start : edges.size - _SMOOTHED + 1 + start] for start in range(_SMOOTHED)]
+        smooth = sum(windows[1:], windows[0]) / _SMOOTHED
+        inner = slice(_ENDS, edges.size - _ENDS)
+        edges[inner] = smooth[_ENDS - _SMOOTHED // 2 : edges.size - _ENDS - _SMOOTHED // 2]
+    edges[-1] = wave[-1]
+    return np.unique(edges)
+
+
+def is_split(camera: str, mjd: int, vers2d: str) -> bool:
+    """Whether the two halves of a camera have sky models of their own (idlspec2d ``spreduce2d``)."""
+    first_mjd, needed = SPLIT.get(camera, (np.inf, ()))
+    return mjd >= first_mjd and version(vers2d) >= needed
+
+
+def halves_of(quadrant: NDArray[np.integer], split: bool) -> Iterator[NDArray[np.bool_]]:
+    """Which fibers share a sky model, 1D[nfiber] of bool each: all, or those on either side of the CCD's middle.
+
+    ``quadrant``, 2D[nfiber, nrow], tells the side: it is 2 or 3 at large x.
+    """
+    if not split:
+        yield np.ones(len(quadrant), dtype=bool)
+        return
+    right = quadrant[:, quadrant.shape[1] // 2] >= 2
+    yield ~right
+    yield right
+
+
+def bins_and_polynomials(band: str, nrow: int, split: bool) -> tuple[int, int]:
+    """Number of bins of chi² over a CCD column, and of coefficients of the sky model at each wavelength."""
+    return int(BINS_PER_ROW[band] * nrow), POLYNOMIALS["half" if split else "whole"]
 
 
 def statistics_of(sky: Measurement, loglam: NDArray, law: Law) -> SkyStatistics | None:
-    """:func:`sky_statistics` of a camera exposure.
+    """:func:`sky_statistics` of the sky fibers that share a sky model.
 
     Parameters
     ----------
     sky : Measurement
-        Of the exposure's sky fibers.
+        Of these fibers.
     loglam : 2D[nsky, nrow]
         Their log10 wavelengths [Å].
     law : Law
@@ -153,21 +210,70 @@ def statistics_of(sky: Measurement, loglam: NDArray, law: Law) -> SkyStatistics 
     """
     if len(sky.fiber) < SKY_FIBERS:
         return None
+    header = sky.header
     valid = sky.good_electrons & (sky.flat > 0)
     per_flat = inverse(sky.flat)
     # From the sky that was subtracted, which has no noise of its own: a variance that is high where the residual
     # happens to be positive would make chi² low.
     predicted = law.sky_variance(sky) * per_flat**2
+    split = is_split(header.camera, header.mjd, header.vers2d)
+    nbin, npoly = bins_and_polynomials(header.band, len(sky.row), split)
+    residual, model = sky.object_electrons * per_flat, sky.sky_electrons * per_flat
     try:
-        return sky_statistics(loglam, sky.object_electrons * per_flat, predicted, valid, sky.header.skychi2)
+        return sky_statistics(loglam, residual, model, predicted, valid, nbin, npoly)
     except ValueError:  # no sky fiber worth the name
         return None
 
 
-def from_header(measurement: Measurement, law: Law) -> NDArray[np.float64]:
-    """The sky-subtraction term from SKYCHI2 of the header and each fiber's own sky, 2D[nfiber, nrow] [electrons²].
+@cache
+def _clipped_mean(kind: str) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Means of chi² before and after it is clipped at 1, of a blue or red camera or half a red one."""
+    return tuple(np.array(values) for values in read_table("sky_chi2")[kind])  # type: ignore[return-value]
 
-    0 where there is no SKYCHI2.
+
+def clipped_chi2(skychi2: float, band: str, split: bool) -> float:
+    """Mean of max(chi², 1) from the mean of chi², which is SKYCHI2.
+
+    Chi² is a noisy curve, so that clipping it at 1 raises its mean, by 0.06 where the mean is 1. By Monte Carlo of
+    :func:`sky_statistics` with 40 sky fibers, 20 of a half: ``docs/tables/sky_chi2.py``.
+
+    Parameters
+    ----------
+    skychi2 : float
+    band : {"blue", "red"}
+    split : bool
+        Whether the sky model is of half a camera.
+
+    Returns
+    -------
+    float
+        At least 1.
     """
-    skychi2 = measurement.header.skychi2
-    return sky_term(1.0 if skychi2 is None else skychi2, law.sky_variance(measurement))
+    before, after = _clipped_mean("half" if split else band)
+    if skychi2 > before[-1]:  # hardly ever below 1: nothing is clipped
+        return float(skychi2 + after[-1] - before[-1])
+    return float(np.interp(skychi2, before, after))
+
+
+def from_header(measurement: Measurement, law: Law) -> tuple[NDArray[np.float64], str]:
+    """The sky-subtraction term from SKYCHI2 of the header and each fiber's own sky.
+
+    From v5_10_9 on SKYCHI2 is of the second of two passes, and the term is (SKYCHI2 - 1)₊ Var_sky, the least that the
+    second alone can have added; what the first added no header tells.
+
+    Returns
+    -------
+    2D[nfiber, nrow]
+        electrons²; 0 where there is no SKYCHI2.
+    str
+        Where it is from.
+    """
+    header = measurement.header
+    if header.skychi2 is None:
+        chi2, origin = 1.0, "none"
+    elif version(header.vers2d) >= SECOND_PASS:
+        chi2, origin = header.skychi2, "SKYCHI2, second pass"
+    else:
+        split = is_split(header.camera, header.mjd, header.vers2d)
+        chi2, origin = clipped_chi2(header.skychi2, header.band, split), "SKYCHI2"
+    return sky_term(chi2, law.sky_variance(measurement)), origin

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from bosscal.base.arithmetic import reldiff, safe_ratio
 from bosscal.base.errors import UserError
-from bosscal.base.statistics import row_maximum
+from bosscal.base.statistics import row_maximum, row_median
 from bosscal.base.tables import IDENTITY, build_table
 from bosscal.calibration.measurement import Measurement, measure
 from bosscal.calibration.pipeline import APODIZED_ROWS, grid_position
@@ -38,6 +38,7 @@ COLUMNS = {
     "expidx": ("", "sequence number of the science exposure in the coadd, from 0"),
     "expnum": IDENTITY["expnum"],
     "objtype": IDENTITY["objtype"],
+    "lambda_eff": ("Angstrom", "wavelength that the fiber is placed for (LAMBDA_EFF)"),
     "products": ("", "frames: from the per-plate files; spec: from a full spec file"),
     "simulated": IDENTITY["simulated"],
     "rdnoise0": ("electron", "read noise per pixel of amplifier 0 (RDNOISE0)"),
@@ -76,13 +77,22 @@ COLUMNS = {
     ),
     "thrucorr": (
         "",
-        "chromatic fiber-position correction T: none before v5_9; known, of frames; unknown, of later spec files",
+        "chromatic fiber-position correction T: none before v5_9; known, of frames, and 1 where lambda_eff is 5400; "
+        "unknown in other spec files, whose sky electrons lack it",
     ),
     "npix_ivar": ("", "pixels with ivar > 0"),
     "noise_law": ("", "noise law expected of the release, with sky-subtraction term"),
+    "sky_term": (
+        "",
+        "what that term is from: sky fibers; SKYCHI2 of the header, from v5_10_9 on of a second pass; or none",
+    ),
     "noise_best": ("", "law whose prediction comes closest to the measured variance"),
     "noise_ratio_median": ("", "median of measured over predicted electron variance, by the expected law"),
     "noise_ratio_scatter": ("", "robust scatter (1.4826 MAD) of the same"),
+    "noise_ratio_scatter_weights": (
+        "",
+        "what weights from noisy pixels contribute to it, by the expected law",
+    ),
     "noise_ratio_measured_order": ("", "median of the same with quadrants in the order in which RDNOISE is measured"),
     **{
         f"{statistic}_{prediction}": (
@@ -103,6 +113,8 @@ COLUMNS = {
 # the columns that only a target, not a fiber of a camera exposure, has
 TARGET_COLUMNS = ("band", "expidx")
 
+
+STANDARD_LAMBDA_EFF = 5400  # Å
 
 _IDENTITY_OF_ROW = ("release", "plate", "mjd", "fiber", "camera", "expnum", "products")
 _NOT_IN_SPEC = (
@@ -138,9 +150,10 @@ def compare_fibers(exposure: CameraExposure, prediction: Prediction) -> Table:
         name: getattr(header, name) for name in ("release", "plate", "mjd", "camera", "expnum", "products", "simulated")
     }
     facts |= {f"rdnoise{amplifier}": readnoise for amplifier, readnoise in enumerate(header.readnoise)}
-    facts |= {"noise_law": law, "thrucorr": _thrucorr(exposure, prediction)}
+    facts["noise_law"] = law
     values: dict[str, Any] = {name: np.full(nfiber, value) for name, value in facts.items()}
-    values |= {"fiber": exposure.fiber, "objtype": exposure.objtype}
+    values |= {"fiber": exposure.fiber, "objtype": exposure.objtype, "lambda_eff": exposure.lambda_eff}
+    values |= {"thrucorr": _thrucorr(exposure, prediction), "sky_term": prediction.sky_term}
 
     def of_bundle(places: slice) -> dict[str, NDArray]:
         bundle, predicted = exposure.take(places), prediction.take(places)
@@ -156,11 +169,14 @@ def compare_fibers(exposure: CameraExposure, prediction: Prediction) -> Table:
     return build_table(values, {name: COLUMNS[name] for name in COLUMNS if name not in TARGET_COLUMNS})
 
 
-def _thrucorr(exposure: CameraExposure, prediction: Prediction) -> str:
-    """Whether a chromatic fiber-position correction is in the calibration, and known."""
+def _thrucorr(exposure: CameraExposure, prediction: Prediction) -> NDArray[np.str_]:
+    """Whether a chromatic fiber-position correction is in the calibration, and known, 1D[nfiber]."""
     if isinstance(exposure, FrameExposure):
-        return "none" if exposure.thrucorr is None else "known"
-    return "unknown" if prediction.header.thrucorr else "none"
+        return np.full(len(exposure.fiber), "none" if exposure.thrucorr is None else "known")
+    if not prediction.header.thrucorr:
+        return np.full(len(exposure.fiber), "none")
+    # It is relative to the standard stars, whose fibers are placed for this wavelength: theirs is 1.
+    return np.where(exposure.lambda_eff == STANDARD_LAMBDA_EFF, "known", "unknown")
 
 
 def _counts(exposure: CameraExposure, measurement: Measurement) -> dict[str, NDArray]:
@@ -248,6 +264,8 @@ def _noise_columns(measurement: Measurement, sky_variance: NDArray, law: str) ->
         values |= {f"ratio_{name}": comparison.median, f"scatter_{name}": comparison.scatter}
     expected = comparisons[f"{law}{SKY_SUFFIX}"]
     values |= {"noise_ratio_median": expected.median, "noise_ratio_scatter": expected.scatter}
+    of_weights = LAWS[law].scatter(measurement) * predictions[law] / predictions[f"{law}{SKY_SUFFIX}"]
+    values["noise_ratio_scatter_weights"] = row_median(of_weights, valid)
     values["evar_ratio_median"] = comparisons["tutorial"].median
     # The fit looks for the 3 % floor, so it is of the flux's variance; the apodized rows say nothing about it.
     fitted = fit.fit_variance(

@@ -13,9 +13,11 @@ from bosscal.base.arrays import FLOATING, Arrays, Container, Field
 from bosscal.base.files import Pathlike
 from bosscal.calibration.measurement import measure
 from bosscal.calibration.pipeline import calibrate_exposure
+from bosscal.noise.law import Law
 from bosscal.noise.laws import LAWS
-from bosscal.noise.sky import from_header, statistics_of
+from bosscal.noise.sky import from_header, halves_of, is_split, statistics_of
 from bosscal.survey.exposure import FLUX, CameraExposure, FrameExposure
+from bosscal.survey.masks import LOWFLAT, NEARBADPIXEL
 
 _IMAGE = ("nfiber", "nrow")
 
@@ -52,6 +54,7 @@ class Prediction(Container):
             ("nfiber",), "i4", "", "pixels with a divisor so close to its threshold that the file's mask decided", True
         ),
         "sky_variance": Field(_IMAGE, "f4", "electron2", "what sky subtraction adds to the variance, by the noise law"),
+        "sky_term": Field(("nfiber",), "U20", "", "where that is from: sky fibers, SKYCHI2 of the header, or none"),
     }
     header: Assumptions
     calib: NDArray[np.float32]
@@ -62,6 +65,7 @@ class Prediction(Container):
     additive: Any
     npix_by_mask: Any
     sky_variance: NDArray[np.float32]
+    sky_term: NDArray[np.str_]
 
     @classmethod
     def read(cls, path: Pathlike) -> Prediction:
@@ -88,18 +92,34 @@ def predict(exposure: CameraExposure, noise_law: str, mask_allow: int = 0, thruc
     Prediction
     """
     arrays = _calibrated(exposure) if isinstance(exposure, FrameExposure) else {"calib": exposure.calib}
-    calib, law = arrays["calib"], LAWS[noise_law]
-    of_sky = np.flatnonzero(exposure.objtype == "SKY")
-    sky = exposure.take(of_sky)
-    statistics = statistics_of(measure(sky, calib[of_sky], mask_allow), sky.loglam, law)
+    sky = _sky_subtraction(exposure, arrays["calib"], LAWS[noise_law], mask_allow)
+    return Prediction.checked(Assumptions(noise_law, mask_allow, thrucorr), arrays | sky)
+
+
+def _sky_subtraction(
+    exposure: CameraExposure, calib: NDArray[np.float32], law: Law, mask_allow: int
+) -> dict[str, NDArray]:
+    """What sky subtraction adds to the variance, and where that is from: of the sky fibers where there are some."""
     sky_variance = np.empty(exposure.flux.shape, dtype=np.float32)
-    for places in exposure.bundles():
-        bundle = exposure.take(places)
-        if statistics is None:
-            sky_variance[places] = from_header(measure(bundle, calib[places], mask_allow), law)
-        else:
-            sky_variance[places] = statistics.term(bundle.loglam) * bundle.flat**2
-    return Prediction.checked(Assumptions(noise_law, mask_allow, thrucorr), arrays | {"sky_variance": sky_variance})
+    sky_term = np.empty(len(exposure.fiber), dtype="U20")
+    header = exposure.header
+    for half in halves_of(exposure.quadrant, is_split(header.camera, header.mjd, header.vers2d)):
+        of_sky = np.flatnonzero(half & (exposure.objtype == "SKY"))
+        sky = exposure.take(of_sky)
+        # The pipeline keeps pixels of sky lines, which a mask bit marks, and leaves out those next to bad ones.
+        statistics = statistics_of(measure(sky, calib[of_sky], ~(NEARBADPIXEL | LOWFLAT)), sky.loglam, law)
+        for places in exposure.bundles():
+            fibers = half[places]
+            if not fibers.any():
+                continue
+            bundle = exposure.take(places)
+            if statistics is not None:
+                term, origin = statistics.term(bundle.loglam) * bundle.flat**2, "sky fibers"
+            else:
+                term, origin = from_header(measure(bundle, calib[places], mask_allow), law)
+            sky_variance[places][fibers] = term[fibers]
+            sky_term[places][fibers] = origin
+    return {"sky_variance": sky_variance, "sky_term": sky_term}
 
 
 def _calibrated(exposure: FrameExposure) -> dict[str, Any]:

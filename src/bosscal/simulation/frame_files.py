@@ -7,8 +7,10 @@ import numpy as np
 from astropy.io import fits
 from numpy.typing import NDArray
 
+from bosscal.base.arithmetic import inverse
 from bosscal.base.files import Pathlike, sha1sum, write_text
 from bosscal.calibration import pipeline
+from bosscal.noise.sky import bins_and_polynomials, halves_of, is_split, sky_statistics
 from bosscal.simulation.fits_format import (
     Hdu,
     exposure_header,
@@ -32,8 +34,10 @@ from bosscal.simulation.observing import BADFLUXFACTOR, NODATA, fiber_mask, nois
 from bosscal.simulation.plate import (
     FLAT,
     FOLDER,
+    MJD,
     NFIBER,
     NROW_STORED,
+    RUN2D,
     camera_exposure_paths,
     fiber_blocks,
     fiber_numbers,
@@ -79,26 +83,25 @@ def _expose(instrument: Instrument) -> tuple[dict[str, NDArray], dict[str, NDArr
     frame, cframe : dict
         Images of spFrame, 2D[nfiber, nrow], and of spCFrame, 2D[nfiber, 4128], as they are stored.
     skychi2 : float
-        Mean relative chi² of the sky fibers where there is light: SKYCHI2 of the header.
+        Mean relative chi² of the sky fibers: SKYCHI2 of the header.
     """
     nrow = instrument.row.size
     frame = _empty_images(("eflux", "eivar", "mask", "esky"), nrow)
     cframe = _empty_images(("flux", "ivar", "mask", "wavedisp", "sky", "x", "superflat"), NROW_STORED)
     cframe["mask"][:, nrow:] = NODATA
     streams = noise_streams(instrument.camera, instrument.expnum, instrument.seed)
-    sum_chi2 = count = 0
     for block in fiber_blocks(NFIBER):
         tool = instrument.take(block)
-        truth = truth_with(tool)
-        sum_chi2 += truth.sky_chi2[truth.lit].sum()
-        count += np.count_nonzero(truth.lit)
-        observation = observe(truth, tool, streams)
+        observation = observe(truth_with(tool), tool, streams)
         for name, image in frame.items():
             image[block] = getattr(observation, name)
+    skychi2 = _widen(instrument, frame)
+    for block in fiber_blocks(NFIBER):
+        tool = instrument.take(block)
         calibrated = pipeline.calibrate(
-            observation.eflux,
-            observation.esky,
-            observation.eivar,
+            frame["eflux"][block].astype(np.float32),
+            frame["esky"][block].astype(np.float32),
+            frame["eivar"][block].astype(np.float32),
             tool.delta,
             tool.spcalib,
             tool.corr[:, :nrow],
@@ -111,7 +114,7 @@ def _expose(instrument: Instrument) -> tuple[dict[str, NDArray], dict[str, NDArr
         stored = {
             "flux": calibrated.flux,
             "ivar": calibrated.ivar,
-            "mask": observation.mask | np.where(calibrated.calib == 0, BADFLUXFACTOR, 0).astype(np.int32),
+            "mask": frame["mask"][block] | np.where(calibrated.calib == 0, BADFLUXFACTOR, 0).astype(np.int32),
             # The dispersion is stored in units of the coadd grid's bins.
             "wavedisp": tool.dispersion(tool.row) * tool.delta,
             "sky": calibrated.sky,
@@ -120,7 +123,29 @@ def _expose(instrument: Instrument) -> tuple[dict[str, NDArray], dict[str, NDArr
         }
         for name, image in stored.items():
             cframe[name][block, :nrow] = image
-    return frame, cframe, float(sum_chi2 / count)
+    return frame, cframe, skychi2
+
+
+def _widen(instrument: Instrument, frame: Mapping[str, NDArray]) -> float:
+    """Add to the variance what the sky fibers' residuals say of sky subtraction, as the pipeline does; SKYCHI2."""
+    camera, nrow = instrument.camera, instrument.row.size
+    loglam = instrument.loglam[:, :nrow]
+    split = is_split(camera, MJD, RUN2D)
+    recipe = bins_and_polynomials({"b": "blue", "r": "red"}[camera[0]], nrow, split)
+    means = []
+    for half in halves_of(instrument.quadrant, split):
+        sky = half & instrument.fibers.sky & ~instrument.fibers.dark
+        ivar = frame["eivar"][sky].astype(np.float64)
+        statistics = sky_statistics(
+            loglam[sky], frame["eflux"][sky], frame["esky"][sky], inverse(ivar), ivar > 0, *recipe
+        )
+        for block in fiber_blocks(NFIBER):
+            fibers = np.flatnonzero(half[block]) + block.start
+            ivar = frame["eivar"][fibers].astype(np.float64)
+            frame["eivar"][fibers] = ivar / (1 + ivar * statistics.term(loglam[fibers]))
+        with_data = frame["eivar"][sky] > 0
+        means.append(np.interp(loglam[sky][with_data], statistics.loglam, statistics.chi2).mean())
+    return float(means[0])  # of a split sky, the header has the first half's
 
 
 def _empty_images(names: Iterable[str], nrow: int) -> dict[str, NDArray]:

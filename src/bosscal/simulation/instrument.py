@@ -371,12 +371,15 @@ class Instrument:
         """Superflat times fiber flat, 2D[nfiber, nrow]."""
         return self.superflat.astype(np.float64) * self.fiberflat
 
+    @property
+    def quadrant(self) -> NDArray[np.uint8]:
+        """Index into the read noises, 2D[nfiber, nrow]."""
+        return quadrant(self.row, self.x, {"b": "blue", "r": "red"}[self.camera[0]])
+
     @cached_property
     def pixel_noise(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Read noise of every row [electrons] and width of its profile [pixels], two 2D[nfiber, nrow]."""
-        band = {"b": "blue", "r": "red"}[self.camera[0]]
-        of_pixel = quadrant(self.row, self.x, band)
-        return np.array(READNOISE[self.camera])[of_pixel], self.width(self.row)
+        return np.array(READNOISE[self.camera])[self.quadrant], self.width(self.row)
 
 
 def build_instrument(camera: str, expnum: int, seed: int) -> Instrument:

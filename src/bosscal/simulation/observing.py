@@ -75,7 +75,8 @@ class Observation:
     Attributes
     ----------
     eflux, esky, eivar : float32
-        Sky-subtracted flat-fielded electrons per row, the sky that was subtracted, inverse variance of eflux.
+        Sky-subtracted flat-fielded electrons per row, the sky that was subtracted, inverse variance of eflux: that of
+        the extraction alone.
     mask : int32
         SPPIXMASK bits.
     """
@@ -170,7 +171,6 @@ def observe(truth: Truth, instrument: Instrument, streams: list[np.random.Genera
 
     recorded = flat * (eflux.astype(np.float64) + esky)
     variance = optimal_variance(recorded, *instrument.pixel_noise) * inverse_flat**2
-    variance += sky_term(truth.sky_chi2, truth.sky_variance)
     mask, rejected = _mask(truth, random_rejection)
     eivar = np.where(truth.lit & ~rejected, inverse(variance), 0)
     return Observation(eflux, esky, eivar.astype(np.float32), mask)

@@ -33,6 +33,7 @@ COMMON = {
     "dec": Field(_FIBER, "f8", "deg", "declination of the target"),
     "xfocal": Field(_FIBER, "f8", "mm", "XFOCAL of the plug map; NaN where unknown"),
     "yfocal": Field(_FIBER, "f8", "mm", "YFOCAL of the plug map; NaN where unknown"),
+    "lambda_eff": Field(_FIBER, "f4", "Angstrom", "LAMBDA_EFF of the plug map; NaN where unknown"),
     "row": Field(("nrow",), "i4", "pixel", "CCD row, 0-based"),
     "quadrant": Field(_IMAGE, "u1", "", "index into RDNOISE0..3 by the pipeline's noise image"),
     "flux": Field(_IMAGE, FLOATING, FLUX, "calibrated flux"),
@@ -75,9 +76,9 @@ OF_SPEC = {
 class Header:
     """Facts about a camera exposure.
 
-    ``readnoise`` [electrons] is RDNOISE0..3, ``xsigma`` [pixels] the median spatial width, ``skychi2`` the
-    mean chi² of the sky subtraction, ``exptime`` [s]. ``inputs`` lists (path on the server, SHA-1) of every
-    file that was read.
+    ``readnoise`` [electrons] is RDNOISE0..3, ``xsigma`` [pixels] the largest of the four quadrants' median spatial
+    widths, ``skychi2`` the mean chi² of the sky subtraction, ``exptime`` [s]. ``inputs`` lists (path on the server,
+    SHA-1) of every file that was read.
     """
 
     release: str
@@ -128,6 +129,7 @@ class CameraExposure(Container, ABC):
     dec: NDArray[np.float64]
     xfocal: NDArray[np.float64]
     yfocal: NDArray[np.float64]
+    lambda_eff: NDArray[np.float32]
     row: NDArray[np.int32]
     quadrant: NDArray[np.uint8]
     flux: NDArray[np.floating]

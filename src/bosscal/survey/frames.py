@@ -67,6 +67,7 @@ def read_plug_map(file: FitsFile, index: int) -> dict[str, ArrayLike]:
         "dec": position("DEC"),
         "xfocal": position("XFOCAL"),
         "yfocal": position("YFOCAL"),
+        "lambda_eff": position("LAMBDA_EFF"),
     }
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-BADFLUXFACTOR = 1 << 26  # of SPPIXMASK: a factor of the flux calibration is too low to divide by
+# Bits of SPPIXMASK: a bad pixel is near, the flat field is low, a factor of the calibration is too low to divide by.
+NEARBADPIXEL, LOWFLAT, BADFLUXFACTOR = 1 << 16, 1 << 17, 1 << 26
 
 
 def good_pixels(mask: NDArray[np.integer], ivar: NDArray, allowed_bits: int = 0) -> NDArray[np.bool_]:

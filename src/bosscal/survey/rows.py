@@ -7,17 +7,17 @@ from numpy.typing import ArrayLike, NDArray
 
 from bosscal.survey.ccd import AMPLIFIER_SPLIT, TWO_PHASE_JUMP
 
-# log10 wavelength [Å] where the amplifiers meet. Red: middle of what two-phase files show (r1 8006-8039 Å,
-# r2 8050-8085 Å over the slit). Blue: b2 is at 3.6992-3.7000, where the read noise and the gain step in
-# spec files; b1 shows no step, and its spectra lie about 40 rows from those of b2 as r1's do from r2's.
-CENTRAL_LOGLAM = {"blue": 3.698, "red": 3.9056}
+# log10 wavelength [Å] where the amplifiers meet. Red: middle of what two-phase files show (r1 8006-8039 Å, r2
+# 8050-8085 Å over the slit). b2: 3.6992-3.7000, where the read noise and the gain step in spec files. b1: fiber 1 of
+# plate 6641 has row 2056 at 4927 ± 6 Å in the tutorial's published figure, and the middle of the slit lies to the red.
+CENTRAL_LOGLAM = {"b1": 3.694, "b2": 3.6996, "r1": 3.9043, "r2": 3.9068}
 CENTRAL_ERROR = 30  # rows by which an estimated row can be off
 
 _NEIGHBORS = 20  # steps on either side that tell how large an undisturbed step is
 _TOLERANCE = 0.05  # rows, of the jump's height
 
 
-def spec_rows(loglam: ArrayLike, band: str, two_phase: bool) -> tuple[NDArray[np.integer], bool]:
+def spec_rows(loglam: ArrayLike, camera: str, two_phase: bool) -> tuple[NDArray[np.integer], bool]:
     """CCD row of every pixel of one exposure's table in a full spec file.
 
     Where readout was in two phases, the step in the wavelength solution gives the row exactly: it is 1/3 row
@@ -29,7 +29,7 @@ def spec_rows(loglam: ArrayLike, band: str, two_phase: bool) -> tuple[NDArray[np
     ----------
     loglam : 1D[nrow]
         log10 wavelength [Å], ascending, contiguous in row.
-    band : {"blue", "red"}
+    camera : {"b1", "b2", "r1", "r2"}
     two_phase : bool
         TWOPHASE of the header.
 
@@ -42,12 +42,12 @@ def spec_rows(loglam: ArrayLike, band: str, two_phase: bool) -> tuple[NDArray[np
     """
     loglam = np.asarray(loglam, dtype=np.float64)
     index = np.arange(loglam.size)
-    if band == "red" and two_phase:
+    if camera[0] == "r" and two_phase:
         start = _start_from_jump(loglam)
         if start is not None:
             return index + start, True
-    split_row = AMPLIFIER_SPLIT[band][0]
-    return index + split_row - np.searchsorted(loglam, CENTRAL_LOGLAM[band]), False
+    split_row = AMPLIFIER_SPLIT[{"b": "blue", "r": "red"}[camera[0]]][0]
+    return index + split_row - np.searchsorted(loglam, CENTRAL_LOGLAM[camera]), False
 
 
 def _start_from_jump(loglam: NDArray) -> int | None:

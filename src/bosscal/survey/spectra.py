@@ -80,12 +80,13 @@ def _read_exposure(
     missing = {"x", "loglam", "flux", "sky", "ivar", "mask", "calib"} - names
     if missing:
         raise UserError(f"{file.path}: HDU {index} has no column {', '.join(sorted(missing))}")
-    row, _ = spec_rows(table["loglam"], header.band, bool(file.header(index).get("TWOPHASE", False)))
+    row, _ = spec_rows(table["loglam"], header.camera, bool(file.header(index).get("TWOPHASE", False)))
 
     def of_target(column: str) -> Any:
         return target[column] if column in target.dtype.names else None
 
     xfocal, yfocal, objtype = of_target("XFOCAL"), of_target("YFOCAL"), of_target("OBJTYPE")
+    lambda_eff = of_target("LAMBDA_EFF")
     arrays = {
         "fiber": [fiber],
         "objtype": [""] if objtype is None else text(objtype)[:1],
@@ -93,6 +94,7 @@ def _read_exposure(
         "dec": [number(file.header(), "PLUG_DEC") or np.nan],
         "xfocal": [np.nan] if xfocal is None else xfocal[:1],
         "yfocal": [np.nan] if yfocal is None else yfocal[:1],
+        "lambda_eff": [np.nan] if lambda_eff is None else lambda_eff[:1],
         "row": row,
         "quadrant": quadrant(row, table["x"][np.newaxis], header.band),
     }

@@ -109,8 +109,8 @@ class Bundle(Law):
     label = "bundle fit"
     color = "#CC79A7"
     source = "idlspec2d extract_bundle_row"
-    releases = "v5_8 and later"
-    place = 5
+    releases = "v5_8 to v5_10_8"
+    place = 6
 
     def variance(self, measurement: Measurement) -> NDArray[np.float64]:
         width = np.clip(measurement.sigma, SIGMA[0], SIGMA[-1])

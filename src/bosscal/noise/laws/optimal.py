@@ -1,4 +1,4 @@
-"""Every pixel weighted by its inverse variance: the extraction of DR12."""
+"""Every pixel weighted by its inverse variance, which is taken to be known."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from bosscal.noise.profile import effective_width, shot_noise
 
 
 def optimal_variance(electrons: ArrayLike, readnoise: ArrayLike, sigma: ArrayLike) -> NDArray[np.float64]:
-    """Variance of an extraction that weights every pixel by its inverse variance (DR12, to v5_7).
+    """Variance of an extraction that weights every pixel by its inverse variance, if that is known.
 
     1/Σ_x[p²/(N p + r²)] = N + r² W, with N clipped at 0 and W of :func:`bosscal.noise.profile.effective_width` (Horne
     1986, PASP 98, 609, with the profile known).
@@ -42,8 +42,7 @@ class Optimal(Law):
     name = "optimal"
     label = "optimal"
     color = "#0072B2"
-    source = "Horne 1986, PASP 98, 609; idlspec2d extract_row to v5_7"
-    releases = "to v5_7"
+    source = "Horne 1986, PASP 98, 609"
     place = 3
     curves = ("", SKY_SUFFIX)
 

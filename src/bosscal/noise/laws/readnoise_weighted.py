@@ -1,4 +1,4 @@
-"""Every pixel weighted alike but for the profile: the extraction of v5_8 and later, of an isolated fiber."""
+"""Every pixel weighted alike but for the profile, of an isolated fiber: the extraction of v5_10_9 and later."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from bosscal.noise.profile import profile_sums, shot_noise
 
 
 def readnoise_weighted_variance(electrons: ArrayLike, readnoise: ArrayLike, sigma: ArrayLike) -> NDArray[np.float64]:
-    """Variance of an extraction that weights by read noise alone (v5_8 and later, so DR13 and later).
+    """Variance of an extraction that weights by read noise alone (v5_10_9 and later, so DR16 and DR17).
 
     N Σp³/(Σp²)² + r²/Σp², N clipped at 0: equal weights make no bias, and cost 15 % in photon noise.
 
@@ -27,9 +27,9 @@ class ReadnoiseWeighted(Law):
     name = "readnoise_weighted"
     label = "read-noise weighted"
     color = "#009E73"
-    source = "idlspec2d extract_row of v5_8 and later"
-    releases = "v5_8 and later"
-    place = 4
+    source = "idlspec2d extract_bundle_row of v5_10_9 and later"
+    releases = "v5_10_9 and later"
+    place = 5
 
     def variance(self, measurement: Measurement) -> NDArray[np.float64]:
         return readnoise_weighted_variance(measurement.electrons, measurement.readnoise, measurement.sigma)
