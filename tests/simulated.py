@@ -87,7 +87,7 @@ def read_simulated(root, camera, expnum):
 
 @pytest.fixture(scope="session")
 def red_exposure(simulated_root):
-    """r1's second exposure, the one with an additive flux correction."""
+    """r1's second exposure."""
     return read_simulated(simulated_root, "r1", simulation.EXPOSURES[1])
 
 

@@ -104,6 +104,16 @@ def test_grid_offset_is_one_grid_point():
     np.testing.assert_allclose(1 / notebook, reconstruct(exposure).distort_at_rows, rtol=5e-6)
 
 
+def test_grid_offset_on_a_real_slope():
+    """Protects what docs/calibration.md says of a real D, whose logarithm is a quadratic in 1 - (5070 Å/wavelength)²:
+    through the values of fiber 486 of plate 6641 that the tutorial's figure shows."""
+    wave = np.array([3600, 4000, 4500, 5000, 6000])
+    shape = np.polyfit(1 - (5070 / wave) ** 2, np.log([1.51, 1.39, 1.23, 1.18, 1.14]), 2)
+    distort = np.exp(np.polyval(shape, 1 - (5070 / 10 ** (GRID[0] + GRID[2] * np.arange(NCOADD))) ** 2))
+    largest = all_effects(make_exposure(linear_wave(3000), 3000, distort=distort))["grid_offset"].max()
+    assert largest == pytest.approx(1.3e-4, abs=0.2e-4)
+
+
 def test_interpolation_by_hand():
     """Protects the interpolation's variable and quantity: halfway between two points of the grid, D by hand."""
     distort = np.ones(NCOADD)

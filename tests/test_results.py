@@ -45,7 +45,7 @@ def test_prediction_is_the_exact_model(red_exposure, red_prediction):
     """Protects what is stored of the model: all fibers at once give what bundles give, in float32, without inf or NaN,
     and the flux is the file's to the rounding."""
     calibrated = calibrate_exposure(red_exposure)
-    for name in ("calib", "flux", "ivar", "additive"):
+    for name in ("calib", "flux", "sky", "ivar"):
         stored = getattr(red_prediction, name)
         assert stored.dtype == np.float32
         np.testing.assert_array_equal(stored, getattr(calibrated, name).astype(np.float32))
@@ -181,7 +181,7 @@ def test_ratio_of_the_tutorial_has_one_definition(red_exposure, red_prediction, 
         _, _, table = spec_tables[1, camera, SECOND]
         assert table["evar_ratio_median"][0] > 0
     assert spec_tables[1, "r1", SECOND][2]["evar_ratio_median"][0] == pytest.approx(
-        red_table["evar_ratio_median"][0], abs=0.01
+        red_table["evar_ratio_median"][0], abs=0.02
     )
 
 
@@ -198,7 +198,7 @@ def test_both_kinds_of_files_give_the_same_noise(spec_tables, red_table):
     """Protects the comparison from the kind of file: the same law explains the same fiber's variance alike."""
     _, _, table = spec_tables[1, "r1", SECOND]
     for name in ("ratio_optimal", "ratio_readnoise_weighted", "ratio_tutorial", "ratio_readnoise_limit"):
-        assert table[name][0] == pytest.approx(red_table[name][0], abs=0.01)
+        assert table[name][0] == pytest.approx(red_table[name][0], abs=0.02)
     # Of a spec file, the sky term is one number for all wavelengths.
     assert table["noise_ratio_median"][0] == pytest.approx(1, abs=0.05)
 

@@ -31,7 +31,7 @@ def root(simulated_root):
 
 @pytest.fixture(scope="module")
 def truths():
-    """Truth of both cameras' second exposure, the one with an additive flux correction."""
+    """Truth of both cameras' second exposure."""
     return {camera: simulation.truth(camera, SECOND, SEED) for camera in ("b1", "r1")}
 
 
@@ -228,7 +228,7 @@ def digests(root):
     tool = instrument.build_instrument("r1", SECOND, SEED).take(slice(0, 20))
     truth = observing.truth_with(tool)
     arrays = {name: getattr(truth, name) for name in ("loglam", "flux", "eflux", "esky", "electrons", "sky_chi2")}
-    arrays |= {name: getattr(tool, name) for name in ("delta", "inv_distort", "flat", "spcalib", "corr", "corr_add")}
+    arrays |= {name: getattr(tool, name) for name in ("delta", "inv_distort", "flat", "spcalib", "corr")}
     found = {name: hashlib.sha1(np.ascontiguousarray(array)).hexdigest() for name, array in arrays.items()}
     simulation.write_flat(root, "r1", SEED)
     simulation.write_fluxdistort(root, SEED)
@@ -243,7 +243,7 @@ def test_same_bytes_on_every_processor(tmp_path):
     """
     elsewhere = run_elsewhere("test_simulation", "digests", tmp_path / "older")
     here = digests(tmp_path / "here")
-    assert len(here) == 12 + 3
+    assert len(here) == 11 + 3
     assert elsewhere == here
 
 
@@ -287,12 +287,6 @@ def series_at(table, fiber, row):
     return legendre_series(entry["COEFF"][fiber - 1], (row - middle) / half)
 
 
-def additive_fiber(root, camera):
-    """A fiber whose additive flux correction is not 0 in the second exposure."""
-    (added,) = images(root, "spFluxcorr", camera, SECOND, 1)
-    return int(np.flatnonzero(added.any(axis=1))[3]) + 1
-
-
 @pytest.mark.parametrize("camera", ["b1", "r1"])
 def test_calibration_recomputed_fiber_by_fiber(root, camera):
     """spCFrame follows from the other files by the pipeline's equations, written here once more without bosscal."""
@@ -305,7 +299,7 @@ def test_calibration_recomputed_fiber_by_fiber(root, camera):
     with opened(root, "spFrame", camera, SECOND) as spframe:
         nrow = spframe[0].data.shape[1]
         row = np.arange(nrow, dtype=float)
-        for fiber in (1, 12, 486, additive_fiber(root, camera)):
+        for fiber in (1, 12, 213, 486):
             i = fiber - 1
             eflux, eivar, esky = (spframe[k].data[i].astype(float) for k in (0, 1, 6))
             loglam = series_at(spframe[3].data, fiber, row)
@@ -316,22 +310,21 @@ def test_calibration_recomputed_fiber_by_fiber(root, camera):
             inv_distort = (1 - fraction) / distort_image[i, left] + fraction / distort_image[i, left + 1]
             used = spcalib > 0.05 * spcalib_image.mean(dtype=float)
             per_bin = np.where(used, corr / (delta * np.where(used, spcalib, 1)), 0)
-            object_part, added = eflux * per_bin / inv_distort, added_image[i, :nrow] / inv_distort
+            flux = eflux * per_bin / inv_distort
             calib = per_bin / inv_distort
             variance = np.full(nrow, np.inf)
             good = (eivar > 0) & used
             variance[good] = (1 / eivar[good] + (0.03 * np.maximum(eflux[good], 0)) ** 2) * calib[good] ** 2
 
             np.testing.assert_allclose(cloglam[i, :nrow], loglam, rtol=0, atol=1e-12)
-            size = np.abs(object_part) + np.abs(added)
             # Far beyond the distortion's grid, where nothing has data, float32 steps are extrapolated.
             seen = civar[i, :nrow] > 0
-            assert (np.abs(cflux[i, :nrow] - object_part - added) <= 1e-6 * size)[seen].all()
+            np.testing.assert_allclose(cflux[i, :nrow][seen], flux[seen], rtol=1e-6)
             np.testing.assert_allclose(csky[i, :nrow][seen], (esky * calib)[seen], rtol=1e-6)
             apodized = np.where(row < 100, row / 100, 1)
             np.testing.assert_allclose(civar[i, :nrow], apodized / variance, rtol=1e-6)
             assert good.sum() > 2400
-    assert added_image[additive_fiber(root, camera) - 1].any()
+    assert not added_image.any()  # B is 0 in every release
 
 
 def test_the_reader_of_real_files_reads_it(root):
@@ -357,7 +350,7 @@ def test_without_noise_the_calibration_returns_the_true_flux(truths, camera):
     nrow = NROW[camera[0]]
     result = pipeline.calibrate(
         truth.eflux, truth.esky, np.ones_like(truth.eflux), tool.delta, tool.spcalib, tool.corr[:, :nrow],
-        tool.corr_add[:, :nrow], tool.inv_distort, **tool.means,
+        None, tool.inv_distort, **tool.means,
     )  # fmt: skip
     used = truth.lit & (result.calib > 0)
     np.testing.assert_allclose(result.flux[used], truth.flux[used], rtol=1e-6, atol=1e-6)
@@ -365,16 +358,14 @@ def test_without_noise_the_calibration_returns_the_true_flux(truths, camera):
 
 
 def test_corrections(root, truths):
-    """A spans what real fibers need; sky fibers are left alone; B is there in one exposure and not in the other."""
+    """A spans what real fibers need; sky fibers are left alone; B is 0."""
     sky = truths["b1"].fibers.sky
     for expnum in simulation.EXPOSURES:
         corr, added = images(root, "spFluxcorr", "b1", expnum, 0, 1)
         assert 0.5 <= corr.min() < 0.7
         assert 1.5 < corr.max() <= 2
         assert (corr[sky] == 1).all()
-        assert not added[sky].any()
-        fraction = added.any(axis=1).mean()
-        assert fraction == 0 if expnum == FIRST else 0.3 < fraction < 0.6
+        assert not added.any()
     with fits.open(root / simulation.fluxdistort_path()) as hdus:
         spread = np.abs(np.log(hdus[0].data)).max()
     assert 0.01 < spread < 0.2

@@ -72,7 +72,7 @@ def simulate_camera_exposure(root: Pathlike, camera: str, expnum: int, seed: int
     calibrated = mark_simulated(fits.Header({"WAVEMIN": wavemin, "WAVEMAX": wavemax}), seed)
     write_fits(spfluxcalib, [Hdu.primary(calibrated, instrument.spcalib)])
     corrected = mark_simulated(fits.Header(), seed)
-    write_fits(spfluxcorr, [Hdu.primary(corrected, instrument.corr), Hdu.image(instrument.corr_add, "f4")])
+    write_fits(spfluxcorr, [Hdu.primary(corrected, instrument.corr), Hdu.image(np.zeros_like(instrument.corr), "f4")])
 
 
 def _expose(instrument: Instrument) -> tuple[dict[str, NDArray], dict[str, NDArray], float]:
@@ -105,7 +105,7 @@ def _expose(instrument: Instrument) -> tuple[dict[str, NDArray], dict[str, NDArr
             tool.delta,
             tool.spcalib,
             tool.corr[:, :nrow],
-            tool.corr_add[:, :nrow],
+            None,
             tool.inv_distort,
             spcalib_mean=instrument.means["spcalib_mean"],
             corr_mean=instrument.means["corr_mean"],

@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 from bosscal.base.elementary import cosine, exp, log10, power_of_ten, sine
 from bosscal.calibration.pipeline import coadd_loglam, inverse_distortion
 from bosscal.simulation.plate import (
-    EXPOSURES,
     FLAT,
     NFIBER,
     NROW,
@@ -234,10 +233,8 @@ def is_calibrated(camera: str, loglam: NDArray) -> NDArray[np.bool_]:
     return (loglam >= low) & (loglam <= high)
 
 
-def flux_corrections(
-    camera: str, expnum: int, seed: int, loglam: NDArray
-) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Multiplicative and additive flux correction.
+def flux_correction(camera: str, expnum: int, seed: int, loglam: NDArray) -> NDArray[np.float32]:
+    """Multiplicative flux correction; the additive one is 0, as in every release.
 
     Parameters
     ----------
@@ -248,25 +245,20 @@ def flux_corrections(
 
     Returns
     -------
-    corr, corr_add : 2D[nfiber, nrow]
-        float32 A [1], a parabola in loglam between 0.5 and 2, and B [1e-17 erg/s/cm²/Å]. Sky fibers, and those
-        without light, have A = 1, B = 0. B is 0 in the first exposure, and in the second for half of the rest.
+    2D[nfiber, nrow]
+        float32 A [1], a parabola in loglam between 0.5 and 2. Sky fibers, and those without light, have A = 1.
     """
     fibers = plug_fibers(seed).select(fiber_numbers(camera))
     random = random_stream(seed, "flux corrections", camera, expnum)
     # Drawn for every fiber, used or not: which fibers are dark does not change the others.
     level, tilt, bend = random.uniform([[0.7], [-0.2], [-0.08]], [[1.45], [0.2], [0.08]], (3, NFIBER))[..., np.newaxis]
-    added, slope = random.uniform(-0.3, 0.3, (2, NFIBER))[..., np.newaxis]
-    has_added = random.random(NFIBER) < 0.5
     corrected = ~(fibers.sky | fibers.dark)
-    has_added &= corrected & (expnum != EXPOSURES[0])
-    corr, corr_add = np.empty((2, *loglam.shape), dtype=np.float32)
+    corr = np.empty(loglam.shape, dtype=np.float32)
     for block in fiber_blocks(NFIBER):
         argument = _across_band(camera, loglam[block])
         parabola = level[block] * (1 + tilt[block] * argument + bend[block] * argument**2)
         corr[block] = np.where(corrected[block, np.newaxis], parabola, 1)
-        corr_add[block] = np.where(has_added[block, np.newaxis], added[block] + slope[block] * argument, 0)
-    return corr, corr_add
+    return corr
 
 
 def distortion(seed: int) -> NDArray[np.float32]:
@@ -312,8 +304,8 @@ class Instrument:
         float32 flat fields.
     spcalib : 2D[nfiber, nrow]
         float32 electrons per 1e-17 erg/s/cm²/Å in a bin of 1e-4 dex; 0 outside the calibrated range.
-    corr, corr_add : 2D[nfiber, 4128]
-        float32 A [1] and B [1e-17 erg/s/cm²/Å].
+    corr : 2D[nfiber, 4128]
+        float32 A [1]. B is 0.
     distort : 2D[nfiber, ncoadd]
         float32 D on the coadd grid.
     means : dict
@@ -338,14 +330,13 @@ class Instrument:
     fiberflat: NDArray[np.float32]
     spcalib: NDArray[np.float32]
     corr: NDArray[np.float32]
-    corr_add: NDArray[np.float32]
     distort: NDArray[np.float32]
     means: dict[str, float]
     xsigma: float
 
     def take(self, fibers: slice) -> Self:
         """The same for a slice of the fibers, without a copy."""
-        images = ("loglam", "x", "superflat", "fiberflat", "spcalib", "corr", "corr_add", "distort")
+        images = ("loglam", "x", "superflat", "fiberflat", "spcalib", "corr", "distort")
         trace_sets = ("wave", "dispersion", "width")
         taken: dict[str, Any] = {name: getattr(self, name)[fibers] for name in images}
         taken |= {name: some_fibers(getattr(self, name), fibers) for name in trace_sets}
@@ -396,7 +387,7 @@ def build_instrument(camera: str, expnum: int, seed: int) -> Instrument:
         x[block] = some_fibers(columns, block)(row) + FLEXURE[expnum] / 2
         widths[block] = some_fibers(width, block)(row)
     superflat, fiberflat = flat_fields(camera, seed)
-    corr, corr_add = flux_corrections(camera, expnum, seed, loglam)
+    corr = flux_correction(camera, expnum, seed, loglam)
     distort = distortion(seed)
     means = {"spcalib_mean": spcalib, "corr_mean": corr, "distort_mean": distort}
     own = fiber_numbers(camera)
@@ -414,7 +405,6 @@ def build_instrument(camera: str, expnum: int, seed: int) -> Instrument:
         fiberflat=fiberflat,
         spcalib=spcalib,
         corr=corr,
-        corr_add=corr_add,
         distort=distort[own - 1],
         means={name: float(image.mean(dtype=np.float64)) for name, image in means.items()},
         xsigma=float(np.median(widths, overwrite_input=True)),

@@ -124,12 +124,12 @@ def truth_with(instrument: Instrument) -> Truth:
     seed, camera, expnum, fibers = instrument.seed, instrument.camera, instrument.expnum, instrument.fibers
     nrow = instrument.row.size
     loglam = instrument.loglam[:, :nrow]
-    corr, corr_add = instrument.corr[:, :nrow], instrument.corr_add[:, :nrow]
+    corr = instrument.corr[:, :nrow]
     lit = instrument.fiberflat > 0
     flux = object_flux(fibers, loglam)
-    # flux = (eflux A / (Delta spcalib) + B) D, solved for eflux; light also falls where no standard calibrates it.
+    # flux = eflux A D / (Delta spcalib), solved for eflux; light also falls where no standard calibrates it.
     per_flux = throughput(camera, expnum, loglam) * instrument.delta / corr
-    eflux = lit * (flux * instrument.inv_distort - corr_add) * per_flux
+    eflux = lit * flux * instrument.inv_distort * per_flux
     esky = lit * sky_electrons(camera[0], expnum, loglam) * instrument.delta
 
     flat = instrument.flat
