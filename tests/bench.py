@@ -198,7 +198,7 @@ def measure(root):
     names = [path.name for path in paths]
     steps = {
         "extract_frame": call("extract_frame.py", list(map(str, paths)), [], names, "sim", 6641, 56383, npz[0]),
-        "calibrate": call("calibrate.py", npz[0], "optimal", 0, npz[1]),
+        "calibrate": call("calibrate.py", npz[0], "optimal", 0, False, npz[1]),
         "compare": call("compare.py", *npz, str(chain.table)),
         "write_calib": call("write_calib.py", *npz, str(chain.calib)),
         "plot": drawing,
@@ -212,7 +212,7 @@ def measure(root):
     spec, results = str(root / simulation.spec_path(FIBER)), root / "spec"
     of_spec = in_process(
         f"from pathlib import Path; import runpy; runpy.run_path({str(SCRIPTS / 'measure_spec.py')!r})['main']"
-        f"({spec!r}, 'spec', 'sim', 6641, 56383, {FIBER}, 'optimal', 0, Path({str(results)!r}), "
+        f"({spec!r}, 'spec', 'sim', 6641, 56383, {FIBER}, 'optimal', 0, False, Path({str(results)!r}), "
         f"{str(results / 'table.ecsv')!r})"
     )
     nspec = 2 * len(simulation.EXPOSURES)

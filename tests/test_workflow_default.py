@@ -128,7 +128,7 @@ def test_containers_read_back_whole(default_run):
             array = container.arrays.get(name)
             assert array is not None or field.optional, name
             if array is not None:
-                assert array.dtype == np.dtype(field.dtype), name
+                assert array.dtype == np.dtype(field.type_of(array)), name
                 assert array.ndim == len(field.dimensions), name
     assert exposure.eflux.shape == exposure.flux.shape == exposure.loglam.shape == (500, 4112)
     assert prediction.calib.shape == prediction.sky_variance.shape == (500, 4112)
@@ -145,7 +145,7 @@ def test_no_output_holds_inf_or_nan(default_run):
     """Protects ivar = 0 as the only way to say "no data"."""
     for path in (default_run.results / "calibrate").rglob("*.npz"):
         for name, array in Arrays(path).items():
-            assert np.isfinite(array).all(), (path.name, name)
+            assert array.dtype.kind == "U" or np.isfinite(array).all(), (path.name, name)
     for path in (default_run.results / "compare").rglob("*.ecsv"):
         table = Table.read(path)
         for name in table.colnames:
@@ -191,8 +191,8 @@ def test_scripts_called_by_hand_make_the_same_bytes(default_run, tmp_path):
     names = [name for name, _ in header.inputs]
     frames = [results / f"mirror{name}" for name in names]
     scripts = {script.stem: load(script) for script in SCRIPTS}
-    scripts["extract_frame"].main(frames, [], names, "sim", 6641, 56383, tmp_path / exposure)
-    scripts["calibrate"].main(tmp_path / exposure, "optimal", 0, tmp_path / prediction)
+    scripts["extract_frame"].main(frames, names, "sim", 6641, 56383, tmp_path / exposure)
+    scripts["calibrate"].main(tmp_path / exposure, "optimal", 0, False, tmp_path / prediction)
     scripts["compare"].main(tmp_path / exposure, tmp_path / prediction, tmp_path / table)
     for name in (exposure, prediction, table):
         assert (tmp_path / name).read_bytes() == (results / name).read_bytes(), name
@@ -291,7 +291,7 @@ def test_noise_of_every_live_fiber_is_explained(default_run, camera):
     ratio = np.ma.asarray(table["noise_ratio_median"]).compressed()
     assert len(ratio) > 480
     assert np.abs(ratio - 1).max() < 0.01
-    assert set(np.ma.asarray(table["noise_best"]).compressed()) == {"optimal_sky"}
+    assert set(np.ma.asarray(table["noise_best"]).compressed()) <= {"optimal_sky", "optimal_noisy_sky"}
 
 
 def test_summary_has_the_targets_in_order_with_units(default_run):

@@ -130,15 +130,15 @@ def link_tree(source, target):
             link.symlink_to(path.resolve())
 
 
-def test_releases_with_a_position_correction_find_it_or_do_without(tmp_path, default_run):
-    """Protects releases after DR12, and frames over HTTP: an spXYthrucorr file is used where the server has one, and is
-    1 where not; and mirrors: what is there already is not fetched again."""
+def test_a_release_with_a_position_correction_needs_it_of_every_exposure(tmp_path, default_run):
+    """Protects releases after DR12, and frames over HTTP: T is used, a camera exposure without its spXYthrucorr file ends
+    in one line and costs no other; and mirrors: what is there already is not fetched again."""
     server, mirror = (tmp_path / name / "sas/dr14/eboss/spectro/redux/v5_10_0" for name in ("server", "mirror"))
     for folder in (server, mirror):
         link_tree(default_run.results / "simulated" / REDUX, folder)
     missing = mirror / "6641/spCFrame-r1-00158842.fits"
     missing.unlink()
-    correction = fits.PrimaryHDU(np.ones((500, 4128), dtype=np.float32))
+    correction = fits.PrimaryHDU(np.full((500, 4128), 1.0, dtype=np.float32))
     correction.writeto(server / "6641/spXYthrucorr-r1-00158842.fits.gz")
     workflow = Workflow(tmp_path / "run")
     with serving(tmp_path / "server") as url:
@@ -147,21 +147,25 @@ def test_releases_with_a_position_correction_find_it_or_do_without(tmp_path, def
             data={"url": url, "mirror": str(tmp_path / "mirror")},
             targets=[{"plate": 6641, "mjd": 56383, "fibers": [1]}],
         )
+        process = workflow.run(*TABLES, check=False)
+        assert "spXYthrucorr-b1-00158842.fits.gz: no such file on the server" in process.stdout
+        done = CameraExposure.read(workflow.results / "extract_frame/dr14/6641-56383/r1-00158842.npz")
+        assert len(done.header.inputs) == 7
+        assert (done.thrucorr == 1).all()
+        assert not (workflow.results / "extract_frame/dr14/6641-56383/b1-00158842.npz").exists()
+        assert missing.is_file()
+        assert not missing.is_symlink()
+        fits.PrimaryHDU(np.full((500, 4112), 1.0, dtype=np.float32)).writeto(
+            server / "6641/spXYthrucorr-b1-00158842.fits.gz"
+        )
         process = workflow.run(*TABLES)
         assert "double '/'" not in process.stdout  # a warning for every file
-        assert count_finished(process.stdout) == {
-            "list_exposures": 1, "find_thrucorr": 2, "download": 1, "extract_frame": 2, "calibrate": 2, "compare": 2,
-            "summarize": 1,
-        }  # fmt: skip
-    assert missing.is_file()
-    assert not missing.is_symlink()
-    for camera, number in (("b1", 6), ("r1", 7)):
-        exposure = CameraExposure.read(workflow.results / f"extract_frame/dr14/6641-56383/{camera}-00158842.npz")
-        assert len(exposure.header.inputs) == number
-        assert (exposure.thrucorr is None) == (number == 6)
+        finished = count_finished(process.stdout)
+        assert (finished["extract_frame"], finished["download"]) == (1, 1)
     summary = workflow.table()
     assert summary["pipeline_max_reldiff"].max() < 1e-6
-    assert set(summary["noise_law"]) == {"readnoise_weighted"}
+    assert set(summary["thrucorr"]) == {"known"}
+    assert set(summary["noise_law"]) == {"bundle"}
 
 
 def test_a_spec_file_of_the_simulated_plate(tmp_path, default_run):
