@@ -197,7 +197,7 @@ def measure(root):
     )
     names = [path.name for path in paths]
     steps = {
-        "extract_frame": call("extract_frame.py", list(map(str, paths)), [], names, "sim", 6641, 56383, npz[0]),
+        "extract_frame": call("extract_frame.py", list(map(str, paths)), names, "sim", 6641, 56383, npz[0]),
         "calibrate": call("calibrate.py", npz[0], "optimal", 0, False, npz[1]),
         "compare": call("compare.py", *npz, str(chain.table)),
         "write_calib": call("write_calib.py", *npz, str(chain.calib)),

@@ -131,8 +131,8 @@ def link_tree(source, target):
 
 
 def test_a_release_with_a_position_correction_needs_it_of_every_exposure(tmp_path, default_run):
-    """Protects releases after DR12, and frames over HTTP: T is used, a camera exposure without its spXYthrucorr file ends
-    in one line and costs no other; and mirrors: what is there already is not fetched again."""
+    """Protects releases after DR12, and frames over HTTP: T is used, a camera exposure without its spXYthrucorr file
+    ends in one line and costs no other; and mirrors: what is there already is not fetched again."""
     server, mirror = (tmp_path / name / "sas/dr14/eboss/spectro/redux/v5_10_0" for name in ("server", "mirror"))
     for folder in (server, mirror):
         link_tree(default_run.results / "simulated" / REDUX, folder)
