@@ -55,7 +55,7 @@ class OptimalNoisy(Law):
     """:func:`bosscal.noise.laws.optimal.optimal_variance` of a measurement times :func:`noisy_weights_ratio`."""
 
     name = "optimal_noisy"
-    label = "optimal, noisy weights"
+    label = "optimal, noisy"
     color = "#56B4E9"
     source = "idlspec2d sdssproc and extract_bundle_row to v5_7"
     releases = "to v5_7"
