@@ -109,8 +109,8 @@ def test_dr14_reduction_is_not_mixed_with_dr12(spectra):
         ours, theirs = (of(spectra.summary, release, plate) for release in ("dr12", "dr14"))
         assert list(ours["expnum"]) == list(theirs["expnum"])
         assert np.all(ours["evar_ratio_median"] != theirs["evar_ratio_median"])
-        assert set(ours["noise_law"]) == {"optimal"}
-        assert set(theirs["noise_law"]) == {"readnoise_weighted"}
+        assert set(ours["noise_law"]) == {"optimal_noisy"}
+        assert set(theirs["noise_law"]) == {"bundle"}
 
 
 @pytest.mark.workflow
@@ -169,7 +169,7 @@ def test_script_called_by_hand_makes_the_same_bytes(spectra, tmp_path):
     (path,) = spectra.results.glob("mirror*/sas/dr12/**/spec-6148-56209-0743.fits")
     name = f"/{DR12_SPECTRA}/6148/{path.name}"
     output = tmp_path / "compare/dr12/6148-56209/spec-0743.ecsv"
-    module.main(path, name, "dr12", 6148, 56209, 743, "optimal", 0, tmp_path, output)
+    module.main(path, name, "dr12", 6148, 56209, 743, "optimal_noisy", 0, False, tmp_path, output)
     written = [path.relative_to(tmp_path) for path in tmp_path.rglob("*.*")]
     assert len(written) == 3 * 8 + 1
     for path in written:

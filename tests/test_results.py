@@ -164,7 +164,11 @@ def test_fibers_without_light_have_no_numbers(red_table):
     assert (red_table["npix"][dark] == 0).all()
     for name, (unit, _) in comparison.COLUMNS.items():
         measured = unit or name.startswith(("ratio_", "scatter_", "noise_ratio", "fit_", "tutorial_", "pipeline_"))
-        if name not in comparison.TARGET_COLUMNS and measured and not name.startswith(("rdnoise", "lambda_eff")):
+        if (
+            name not in comparison.TARGET_COLUMNS
+            and measured
+            and not name.startswith(("rdnoise", "lambda_eff", "noise_ratio_narrow", "noise_ratio_wide"))
+        ):
             assert red_table[name].mask[dark].all(), name
             assert not red_table[name].mask.all(), name
 
@@ -192,6 +196,15 @@ def test_what_a_spec_file_cannot_tell_is_masked(spec_tables, dark_fiber):
             assert table[name].mask.all()
         assert (table["npix"][0] > 2000) == (fiber != dark_fiber)
         assert np.ma.getmaskarray(table["noise_ratio_median"])[0] == (fiber == dark_fiber)
+
+
+def test_width_of_a_spec_file_is_a_range(spec_tables, red_table):
+    """Protects the honesty of spec files: the ratio lies between those of the widths that their one number allows, and
+    frames, which hold the width, have no such range."""
+    _, _, table = spec_tables[1, "r1", SECOND]
+    assert table["noise_ratio_narrow"][0] > table["noise_ratio_median"][0] > table["noise_ratio_wide"][0] > 0.8
+    assert red_table["noise_ratio_narrow"].mask.all()
+    assert red_table["noise_ratio_wide"].mask.all()
 
 
 def test_both_kinds_of_files_give_the_same_noise(spec_tables, red_table):

@@ -91,7 +91,7 @@ def test_a_law_that_does_not_exist_is_one_line(tmp_path):
     workflow = Workflow(tmp_path / "run", code).configure(release="sim", targets=[FIBER_1])
     (line,) = complaints(workflow.run(check=False))
     assert (
-        "releases.yaml: dr13.noise_law: 'readnoise_weigthed' is not known; did you mean 'readnoise_weighted'?" in line
+        "releases.yaml: dr16.noise_law: 'readnoise_weigthed' is not known; did you mean 'readnoise_weighted'?" in line
     )
     assert not workflow.results.exists()
 

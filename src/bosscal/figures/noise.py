@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -24,6 +24,7 @@ from bosscal.figures.style import (
 from bosscal.noise.fit import compare
 from bosscal.noise.law import SKY_SUFFIX
 from bosscal.noise.laws import LAWS, PREDICTIONS, label_of, law_of
+from bosscal.results.comparison import of_widths
 from bosscal.results.spectrum import Spectrum
 
 RUNNING = 75  # pixels of the running median
@@ -62,7 +63,15 @@ def draw(spectrum: Spectrum) -> Figure:
     ratio.set_ylim(*RATIO_RANGE)
     ratio.set_xlabel(WAVELENGTH_LABEL)
     ratio.set_ylabel("Measured / predicted variance of electrons")
-    _rank(ranking, measured, predictions, valid, expected)
+    widths = None
+    if measurement.header.products == "spec":
+        widths = of_widths(measurement, spectrum.prediction.sky_variance, spectrum.prediction.header.noise_law)
+        if spectrum.thrucorr == "unknown":
+            ratio.text(
+                0.02, 0.03, "T unknown: the sky's electrons are not right", transform=ratio.transAxes, color=BLACK,
+                fontsize=6,
+            )  # fmt: skip
+    _rank(ranking, measured, predictions, valid, expected, widths)
     for axes in (ratio, ranking):
         place_labels(axes, *LABEL_PLACES)
     return finish(figure, spectrum.title, measurement.header.simulated)
@@ -87,9 +96,17 @@ def _draw_ratios(
 
 
 def _rank(
-    axes: Axes, measured: NDArray, predictions: Mapping[str, NDArray], valid: NDArray[np.bool_], expected: str
+    axes: Axes,
+    measured: NDArray,
+    predictions: Mapping[str, NDArray],
+    valid: NDArray[np.bool_],
+    expected: str,
+    widths: Sequence[NDArray] | None,
 ) -> None:
-    """Median and robust scatter of the ratio for every law, a line each; the expected law's is marked."""
+    """Median and robust scatter of the ratio for every law, a line each; the expected law's is marked.
+
+    ``widths`` are the expected law's variances at the widths between which a spec file's profile lies.
+    """
     low, high = RATIO_RANGE
     comparison = compare(measured, [predictions[name] for name in reversed(PREDICTIONS)], valid)
     medians, scatters = comparison.median[:, 0], comparison.scatter[:, 0]
@@ -104,6 +121,10 @@ def _rank(
         )  # fmt: skip
         axes.annotate(f"{median:.3f}", (1, place), xycoords=("axes fraction", "data"), xytext=(3, 0),
                       textcoords="offset points", fontsize=6, va="center")  # fmt: skip
+    if widths is not None:
+        ends = np.ma.filled(compare(measured, widths, valid).median[:, 0], np.nan)
+        place = len(PREDICTIONS) - 1 - PREDICTIONS.index(expected)
+        axes.plot(np.clip(ends, low, high), [place, place], color=GREY, linewidth=5, alpha=0.6, solid_capstyle="butt")
     axes.axvline(1, color=BLACK, linewidth=0.6)
     axes.set_xlim(low, high)
     axes.set_ylim(-0.7, len(PREDICTIONS) - 0.3)
@@ -115,4 +136,7 @@ def _rank(
         len(PREDICTIONS) - 1.5 - PREDICTIONS.index(expected), len(PREDICTIONS) - 0.5 - PREDICTIONS.index(expected),
         color=SKY, alpha=0.25, linewidth=0,
     )  # fmt: skip
-    axes.set_xlabel("Median ± robust scatter\n(shaded: expected of the release)")
+    meaning = "(shaded: expected of the release)"
+    if widths is not None:
+        meaning = "(shaded: expected; grey: σ 1.0–1.45)"
+    axes.set_xlabel(f"Median ± robust scatter\n{meaning}")

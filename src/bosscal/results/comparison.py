@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -93,6 +94,11 @@ COLUMNS = {
         "",
         "what weights from noisy pixels contribute to it, by the expected law",
     ),
+    "noise_ratio_narrow": (
+        "",
+        "noise_ratio_median if the profile were 1.0 pixels wide; of spec files, which do not tell",
+    ),
+    "noise_ratio_wide": ("", "the same if it were 1.45 pixels wide"),
     "noise_ratio_measured_order": ("", "median of the same with quadrants in the order in which RDNOISE is measured"),
     **{
         f"{statistic}_{prediction}": (
@@ -115,6 +121,7 @@ TARGET_COLUMNS = ("band", "expidx")
 
 
 STANDARD_LAMBDA_EFF = 5400  # Å
+CAMERA_WIDTHS = (1.0, 1.45)  # pixels: between these lie the widths of the profiles in a real camera exposure
 
 _IDENTITY_OF_ROW = ("release", "plate", "mjd", "fiber", "camera", "expnum", "products")
 _NOT_IN_SPEC = (
@@ -153,7 +160,7 @@ def compare_fibers(exposure: CameraExposure, prediction: Prediction) -> Table:
     facts["noise_law"] = law
     values: dict[str, Any] = {name: np.full(nfiber, value) for name, value in facts.items()}
     values |= {"fiber": exposure.fiber, "objtype": exposure.objtype, "lambda_eff": exposure.lambda_eff}
-    values |= {"thrucorr": _thrucorr(exposure, prediction), "sky_term": prediction.sky_term}
+    values |= {"thrucorr": thrucorr_of(exposure, prediction), "sky_term": prediction.sky_term}
 
     def of_bundle(places: slice) -> dict[str, NDArray]:
         bundle, predicted = exposure.take(places), prediction.take(places)
@@ -169,7 +176,7 @@ def compare_fibers(exposure: CameraExposure, prediction: Prediction) -> Table:
     return build_table(values, {name: COLUMNS[name] for name in COLUMNS if name not in TARGET_COLUMNS})
 
 
-def _thrucorr(exposure: CameraExposure, prediction: Prediction) -> NDArray[np.str_]:
+def thrucorr_of(exposure: CameraExposure, prediction: Prediction) -> NDArray[np.str_]:
     """Whether a chromatic fiber-position correction is in the calibration, and known, 1D[nfiber]."""
     if isinstance(exposure, FrameExposure):
         return np.full(len(exposure.fiber), "none" if exposure.thrucorr is None else "known")
@@ -246,6 +253,19 @@ def predict_variances(measurement: Measurement, sky_variance: NDArray) -> dict[s
     return predictions
 
 
+def of_widths(measurement: Measurement, sky_variance: NDArray, law: str) -> list[NDArray[np.float64]]:
+    """Variance by a law, sky term included, at both ends of :data:`CAMERA_WIDTHS`, each 2D[nfiber, nrow] [electrons²].
+
+    A spec file has one width, the largest of the four quadrants' medians: that of its fiber lies in this range.
+    """
+    share = safe_ratio(sky_variance, LAWS[law].sky_variance(measurement))  # chi² - 1
+    variances = []
+    for width in CAMERA_WIDTHS:
+        other = replace(measurement, sigma=np.full_like(measurement.sigma, width))
+        variances.append(LAWS[law].variance(other) + share * LAWS[law].sky_variance(other))
+    return variances
+
+
 def _noise_columns(measurement: Measurement, sky_variance: NDArray, law: str) -> dict[str, np.ma.MaskedArray]:
     """How well every noise law predicts the measured variance, and a free fit."""
     # Nothing is valid in the first and last rows of a camera: all that follows leaves them out.
@@ -254,12 +274,15 @@ def _noise_columns(measurement: Measurement, sky_variance: NDArray, law: str) ->
     measured, valid = measurement.variance, measurement.valid
     predictions = predict_variances(measurement, sky_variance)
     other_order = LAWS[law].variance(measurement.with_measured_order()) + sky_variance
-    everything = fit.compare(measured, [*(predictions[name] for name in PREDICTIONS), other_order], valid)
+    widths = of_widths(measurement, sky_variance, law) if measurement.header.products == "spec" else []
+    everything = fit.compare(measured, [*(predictions[name] for name in PREDICTIONS), other_order, *widths], valid)
     comparisons = {
         name: fit.Comparison(everything.median[place], everything.scatter[place], everything.deviation[place])
         for place, name in enumerate(PREDICTIONS)
     }
-    values = {"noise_best": fit.best(comparisons), "noise_ratio_measured_order": everything.median[-1]}
+    values = {"noise_best": fit.best(comparisons), "noise_ratio_measured_order": everything.median[len(PREDICTIONS)]}
+    for place, name in enumerate(("noise_ratio_narrow", "noise_ratio_wide"), start=len(PREDICTIONS) + 1):
+        values[name] = everything.median[place] if widths else np.ma.masked_all(len(valid))
     for name, comparison in comparisons.items():
         values |= {f"ratio_{name}": comparison.median, f"scatter_{name}": comparison.scatter}
     expected = comparisons[f"{law}{SKY_SUFFIX}"]

@@ -12,7 +12,7 @@ from bosscal.base.files import Pathlike
 from bosscal.calibration.budget import effects
 from bosscal.calibration.measurement import Measurement, measure
 from bosscal.calibration.tutorial import Reconstruction, reconstruct
-from bosscal.results.comparison import predict_variances
+from bosscal.results.comparison import predict_variances, thrucorr_of
 from bosscal.results.prediction import Prediction
 from bosscal.survey.exposure import CameraExposure
 from bosscal.survey.targets import Target
@@ -41,6 +41,11 @@ class Spectrum:
     def effects(self) -> dict[str, NDArray[np.float64]]:
         """What each of the tutorial's approximations costs, of a spectrum from frames (:func:`…budget.effects`)."""
         return effects(self.exposure, self.measurement.compared)
+
+    @property
+    def thrucorr(self) -> str:
+        """Whether a chromatic fiber-position correction is in the calibration, and known."""
+        return str(thrucorr_of(self.exposure, self.prediction)[0])
 
     @property
     def title(self) -> str:
