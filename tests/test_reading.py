@@ -140,7 +140,7 @@ def test_frames_are_read_as_they_are(simulated_root, red_exposure):
         "eflux": spframe.image(0), "eivar": spframe.image(1), "emask": spframe.image(2), "esky": spframe.image(6),
         "superflat": spframe.image(8), "flux": spcframe.image(0), "ivar": spcframe.image(1),
         "mask": spcframe.image(2), "sky": spcframe.image(6), "fiberflat": spflat.image(0), "fibermask": spflat.data(2),
-        "spcalib": spfluxcalib.image(0), "corr": spfluxcorr.image(0), "corr_add": spfluxcorr.image(1),
+        "spcalib": spfluxcalib.image(0), "corr": spfluxcorr.image(0),
         "distort": spfluxdistort.image(0)[:500], "fiber": spframe.table(5)["FIBERID"], "ra": spframe.table(5)["RA"],
         "xfocal": spframe.table(5)["XFOCAL"], "wave_coeff": spframe.table(3)["COEFF"][0],
         "width_coeff": spflat.table(3)["COEFF"][0],
@@ -186,13 +186,21 @@ def test_other_wavelengths_are_stored(simulated_root, tmp_path):
     np.testing.assert_allclose(exposure.loglam, exposure.trace_set("wave")(exposure.row) + 1e-5, rtol=0, atol=1e-12)
 
 
-def test_absent_corrections_are_none_and_present_ones_are_read(simulated_root):
+def test_absent_corrections_are_none_and_present_ones_are_read(simulated_root, tmp_path):
     """Protects B = 0 and T = 1 from being stored, and a T file, which comes last, from being ignored."""
     paths = frame_files(simulated_root, "b1", FIRST)
     exposure = read([*paths, paths[4]])  # the correction A stands for T
     assert exposure.corr_add is None
     np.testing.assert_array_equal(exposure.thrucorr, exposure.corr)
     assert len(exposure.header.inputs) == 7
+
+    def add(hdus):  # in float64, as the later releases have it
+        hdus[1].data = np.full(hdus[1].data.shape, 0.1)
+
+    paths[4] = changed(tmp_path, paths[4], add)
+    exposure = read(paths)
+    assert exposure.corr_add.dtype == np.float64
+    assert (exposure.corr_add == 0.1).all()
 
 
 def of_other_exposure(paths, others):
