@@ -30,14 +30,7 @@ def noisy_weights_ratio(electrons: ArrayLike, readnoise: ArrayLike, sigma: Array
     so that little remains of the ratio. Against the *true* N it would be 0.94 at N = 20 and 0.97 at 100. By Monte
     Carlo: ``docs/tables/noisy_weights.py``.
 
-    Parameters
-    ----------
-    electrons : array
-        Extracted electrons per row N, sky included; negative ones count as 0.
-    readnoise : array
-        RMS per CCD pixel r [electrons].
-    sigma : array
-        Spatial width of the profile [pixels].
+    Parameters as of :func:`bosscal.noise.laws.optimal.optimal_variance`, electrons as extracted.
 
     Returns
     -------
