@@ -14,7 +14,9 @@ from bosscal import simulation
 from bosscal.base.files import sha1sum
 from bosscal.calibration import pipeline
 from bosscal.noise.laws.optimal import optimal_variance
-from bosscal.simulation import fits_format, instrument, observing
+from bosscal.results.comparison import compare_fibers
+from bosscal.results.prediction import predict
+from bosscal.simulation import extraction, fits_format, instrument, observing
 from bosscal.simulation.plate import NROW, fiber_numbers, frame_path
 from bosscal.survey.paths import mask_bits
 from bosscal.survey.platelist import read_platelist
@@ -94,8 +96,13 @@ def test_frames_have_the_survey_s_shapes_and_types(root, camera, nrow):
         assert (hdus[2].data.shape, hdus[2].data.dtype.str) == ((500,), ">i4")
         assert [hdus[i].data["COEFF"].shape for i in (1, 3)] == [(1, 500, 7), (1, 500, 3)]
         assert hdus[0].header["FLAVOR"] == "flat"
+        assert len(hdus) == 5
+        assert hdus[4].data.names == ["FULLBKPT", "BKMASK", "NORD", "COEFF", "ICOEFF"]
     with opened(root, "spFluxcalib", camera, FIRST) as hdus:
         assert (hdus[0].data.shape, hdus[0].data.dtype.str) == ((500, nrow), ">f4")
+        assert [hdus[index].data.names for index in (1,)] == [["FULLBKPT", "BKMASK", "NORD", "COEFF", "ICOEFF"]]
+        assert len(hdus) == 3
+        assert set(hdus[2].data["FIBERID"]) <= set(range(1, 501))
     with opened(root, "spFluxcorr", camera, FIRST) as hdus:
         assert [hdu.data.shape for hdu in hdus] == [(500, 4128)] * 2
     with fits.open(root / simulation.fluxdistort_path()) as hdus:
@@ -327,19 +334,21 @@ def test_calibration_recomputed_fiber_by_fiber(root, camera):
     assert not added_image.any()  # B is 0 in every release
 
 
-def test_the_reader_of_real_files_reads_it(root):
-    """The code that reads the survey reads this, and the calibration of what it read is what spCFrame holds."""
-    exposure = read_simulated(root, "r1", SECOND)
+@pytest.mark.parametrize("camera", ["b1", "r1"])
+def test_the_exact_model_against_the_second_writing(root, camera):
+    """Protects the exact model and the simulation against each other: the reader of real files reads it, and what the
+    model predicts is what a calibration that shares no code with it stored, pixels beyond the distortion's grid too.
+    The two sum a trace set's terms in orders of their own, which flips a few pixels in a million."""
+    exposure = read_simulated(root, camera, SECOND)
     assert exposure.header.simulated
-    means = dict(zip(("spcalib_mean", "corr_mean", "distort_mean"), exposure.means, strict=True))
-    delta = instrument.bin_size(exposure.trace_set("wave"), exposure.row)
-    inv_distort = pipeline.inverse_distortion(exposure.distort, exposure.distort_grid, exposure.loglam)
-    result = pipeline.calibrate(
-        exposure.eflux, exposure.esky, exposure.eivar, delta, exposure.spcalib, exposure.corr, exposure.corr_add,
-        inv_distort, **means,
-    )  # fmt: skip
-    np.testing.assert_allclose(exposure.flux, result.flux, rtol=1e-6, atol=1e-9)
-    np.testing.assert_allclose(exposure.ivar, result.ivar, rtol=1e-6)
+    result = pipeline.calibrate_exposure(exposure)
+    data = exposure.ivar > 0
+    for name in ("flux", "sky", "ivar"):
+        ours, stored = getattr(result, name)[data], getattr(exposure, name)[data]
+        assert np.mean(ours == stored) > 0.9999
+        np.testing.assert_allclose(ours, stored, rtol=1.2e-7, err_msg=name)
+    beyond = data & (exposure.loglam < exposure.distort_grid[0])
+    assert beyond.any(axis=1).sum() > {"b1": 200, "r1": -1}[camera]
 
 
 @pytest.mark.parametrize("camera", ["b1", "r1"])
@@ -348,9 +357,10 @@ def test_without_noise_the_calibration_returns_the_true_flux(truths, camera):
     truth = truths[camera]
     tool = instrument.build_instrument(camera, SECOND, SEED)
     nrow = NROW[camera[0]]
+    means = {f"{name}_mean": value for name, value in tool.means._asdict().items()}
     result = pipeline.calibrate(
         truth.eflux, truth.esky, np.ones_like(truth.eflux), tool.delta, tool.spcalib, tool.corr[:, :nrow],
-        None, tool.inv_distort, **tool.means,
+        None, tool.inv_distort, **means,
     )  # fmt: skip
     used = truth.lit & (result.calib > 0)
     np.testing.assert_allclose(result.flux[used], truth.flux[used], rtol=1e-6, atol=1e-6)
@@ -358,31 +368,60 @@ def test_without_noise_the_calibration_returns_the_true_flux(truths, camera):
 
 
 def test_corrections(root, truths):
-    """A spans what real fibers need; sky fibers are left alone; B is 0."""
+    """A is one number a fiber, the same in both arms, that of the published fiber 1 too; sky fibers are left alone; B
+    is 0. D spans what real plates have, and is that of the published figures in the tutorial's fibers."""
     sky = truths["b1"].fibers.sky
     for expnum in simulation.EXPOSURES:
         corr, added = images(root, "spFluxcorr", "b1", expnum, 0, 1)
-        assert 0.5 <= corr.min() < 0.7
-        assert 1.5 < corr.max() <= 2
+        (red,) = images(root, "spFluxcorr", "r1", expnum, 0)
+        assert (corr == corr[:, :1]).all()
+        assert (corr == red).all()
+        assert 0.7 <= corr.min() < 0.75
+        assert 1.35 < corr.max() <= 1.4
         assert (corr[sky] == 1).all()
         assert not added.any()
+    assert images(root, "spFluxcorr", "b1", FIRST, 0)[0][0, 0] == np.float32(0.7)
     with fits.open(root / simulation.fluxdistort_path()) as hdus:
-        spread = np.abs(np.log(hdus[0].data)).max()
-    assert 0.01 < spread < 0.2
+        distort, header = np.array(hdus[0].data), hdus[0].header
+    assert 0.78 < distort.min() < 0.98
+    assert 1.4 < distort.max() < 1.6
+    wavelength = 10 ** (header["CRVAL1"] + np.arange(distort.shape[1]) * header["CD1_1"])
+    published = {1: {4300: 0.984, 6139: 1.053, 9966: 1.163}, 486: {4320: 1.2594, 4959: 1.1805, 6000: 1.14, 9096: 1.1265}}
+    for fiber, curve in published.items():
+        found = np.interp(list(curve), wavelength, distort[fiber - 1])
+        np.testing.assert_allclose(found, list(curve.values()), atol=0.006)
+
+
+def test_the_distortions_grid_ends_inside_the_data(root):
+    """Protects the rows that the exact model has to extrapolate: as in the pipeline, the grid begins at the first
+    multiple of 1e-4 dex above the bluest good pixel of the plate, and ends below the reddest."""
+    crval1, crpix1, step, number = instrument.coadd_grid()
+    assert (crval1, crpix1, step) == (pytest.approx(3.5519, abs=1e-9), 1.0, 1e-4)
+    ends = []
+    for camera in simulation.CAMERAS:
+        tool = instrument.build_instrument(camera, FIRST, SEED)
+        good = tool.lit & (tool.spcalib > 0)
+        loglam = tool.loglam[:, : good.shape[1]][good]
+        ends.append((loglam.min(), loglam.max()))
+    low, high = np.array(ends)[:, 0].min(), np.array(ends)[:, 1].max()
+    assert crval1 - step < low < crval1
+    last = crval1 + (number - 1) * step
+    assert last < high < last + step
 
 
 @pytest.mark.parametrize("camera", ["b1", "r1"])
-def test_thresholds_bite_within_the_lit_rows(root, truths, camera):
-    """Some rows have light but no flux calibration: both kinds of threshold are met, and marked."""
+def test_the_calibration_is_cut_within_the_lit_rows(root, truths, camera):
+    """Where there is light but no standard star the calibration is 0, from a value far above its threshold on, as in
+    real files; such rows have no data and are marked."""
     (spcalib,) = images(root, "spFluxcalib", camera, SECOND, 0)
     civar, mask = images(root, "spCFrame", camera, SECOND, 1, 2)
     nrow = spcalib.shape[1]
-    below = truths[camera].lit & (spcalib <= 0.05 * spcalib.mean(dtype=float))
-    assert (below.sum(axis=1)[~truths[camera].fibers.dark] > 10).all()
+    threshold = 0.05 * spcalib.mean(dtype=float)
+    below = truths[camera].lit & (spcalib <= threshold)
+    assert below.sum() > {"b1": 10000, "r1": 500}[camera]
     assert not civar[:, :nrow][below].any()
     assert (mask[:, :nrow][below] & (1 << 26)).all()
-    if camera == "r1":
-        assert (below & (spcalib > 0)).any(axis=1)[~truths[camera].fibers.dark].all()
+    assert spcalib[spcalib > 0].min() > 2 * threshold
 
 
 # ---------------------------------------------------------------- trace sets
@@ -421,8 +460,8 @@ def test_blue_wavelengths(fiber, column, rows):
 
 @pytest.mark.parametrize("camera", simulation.CAMERAS)
 def test_traces_and_widths(camera):
-    """Fibers cover the CCD in order, with gaps between bundles of 20; spatial widths are 1.0-1.25 pixels."""
-    row = np.arange(NROW[camera[0]])
+    """Fibers cover the CCD in order, with gaps between bundles of 20; spatial widths are 1.0-1.5 pixels."""
+    row = np.arange(*instrument.DATA_ROWS[camera[0]])
     step = np.diff(instrument.trace(camera)(row), axis=0)
     between = np.arange(1, 500) % 20 == 0
     assert step[~between].max() < 7 < 14 < step[between].min()
@@ -430,8 +469,8 @@ def test_traces_and_widths(camera):
     assert x.min() > 200
     assert x.max() < 3900
     width = instrument.spatial_width(camera, SEED)(row)
-    assert 1.0 <= width.min() < width.max() <= 1.25
-    assert width.std() > 0.01
+    assert 0.96 <= width.min() < 1.1
+    assert 1.38 < width.max() <= 1.52
     assert (instrument.dispersion(camera)(row) > 0.7).all()
 
 
@@ -440,66 +479,91 @@ def test_traces_and_widths(camera):
 
 @pytest.mark.parametrize("camera", ["b1", "r1"])
 def test_levels(truths, camera):
-    """Electrons are where noise laws differ: sky tens per row between lines, objects 10 to 5000, lines to 10 000."""
+    """Electrons are where noise laws differ: sky tens per row between lines, objects 10 to 3000, lines to 10 000."""
     truth = truths[camera]
     wavelength = 10**truth.loglam
     inner = (wavelength > 3900) & (wavelength < 6250) if camera == "b1" else (wavelength > 6000)
     inner &= truth.lit
     sky = truth.electrons[truth.fibers.sky[:, np.newaxis] & inner]
     low, middle = np.percentile(sky, [2, 60])  # lines are the upper third
-    assert 25 < low < middle < 150
-    assert 5000 < sky.max() < 13000
+    assert 15 < low < middle < 160
+    assert 4000 < sky.max() < 13000
     objects = ~(truth.fibers.sky | truth.fibers.dark)
-    median = np.nanmedian(np.where(inner, truth.eflux, np.nan)[objects], axis=1)
-    assert 5 < median.min() < 40
-    assert 1000 < median.max() < 5000
+    detected = truth.eflux * truth.electrons / np.where(truth.lit, truth.eflux + truth.esky, 1)
+    median = np.nanmedian(np.where(inner, detected, np.nan)[objects], axis=1)
+    assert 2 < median.min() < 20
+    assert 400 < median.max() < 5000
     lit_rows = truth.lit.sum(axis=1)[~truth.fibers.dark]
-    assert (np.abs(lit_rows - {"b1": 2590, "r1": 3300}[camera]) < 60).all()
+    assert (np.abs(lit_rows - {"b1": 2550, "r1": 3130}[camera]) < 60).all()
+
+
+@pytest.fixture(scope="module")
+def pulls(root, truths):
+    """Electrons recorded less true ones over the true rms, and stated over true variance, NaN without data."""
+    found = {}
+    for camera, truth in truths.items():
+        eflux, eivar, esky, superflat = images(root, "spFrame", camera, SECOND, 0, 1, 6, 8)
+        with opened_file(root / simulation.flat_path(camera)) as hdus:
+            flat = superflat.astype(float) * hdus[0].data
+        good = eivar > 0
+        detected = flat * (eflux.astype(float) + esky)
+        pull = np.where(good, (detected - truth.electrons) / np.sqrt(truth.variance), np.nan)
+        stated = np.where(good, flat**2 / np.where(good, eivar, 1), np.nan) / truth.variance
+        found[camera] = pull, stated
+    return found
 
 
 @pytest.mark.parametrize("camera", ["b1", "r1"])
-def test_noise_is_what_the_frames_claim(root, truths, camera):
-    """Stored variances are right on average, in every class of fiber, and errors are unbiased and independent."""
-    truth = truths[camera]
-    eflux, eivar, esky, superflat = images(root, "spFrame", camera, SECOND, 0, 1, 6, 8)
-    with opened_file(root / simulation.flat_path(camera)) as hdus:
-        flat = superflat.astype(float) * hdus[0].data
-    detected = flat * (eflux.astype(float) + esky)
-    good = eivar > 0
-    pull = np.where(good, (detected - truth.electrons) / np.sqrt(truth.variance), np.nan)
-    assert np.nanmean(pull) == pytest.approx(0, abs=0.005)
-    assert np.nanstd(pull) == pytest.approx(1, abs=0.003)
-    for chosen in (truth.fibers.sky, truth.fibers.objtype == "SPECTROPHOTO_STD"):
-        chosen = chosen & ~truth.fibers.dark
-        stored = flat[chosen] ** 2 / np.where(good, eivar, np.nan)[chosen]
-        # Chi² of the sky is a noisy curve, and below 1 it is taken to be 1: a little above is right.
-        assert np.nanmedian(stored / truth.variance[chosen]) == pytest.approx(1.02, abs=0.02)
-    neighbors = pull[:, 1:] * pull[:, :-1]
-    assert np.nanmean(neighbors) == pytest.approx(0, abs=0.005)
+@pytest.mark.parametrize("kind", ["bundles", "sky fibers", "others"])
+def test_noise_is_what_the_frames_claim(pulls, truths, camera, kind):
+    """Errors are unbiased after sky subtraction but for the electrons that noisy weights lose, of the size that the
+    frames state, and independent from row to row: for fibers extracted from pixels, and for those drawn from a law."""
+    pull, stated = pulls[camera]
+    fibers = truths[camera].fibers
+    bundle = (np.arange(500) < 20) | (np.arange(500) >= 480)
+    chosen = {"bundles": bundle, "sky fibers": fibers.sky & ~bundle, "others": ~fibers.sky & ~bundle}[kind]
+    pull, stated = pull[chosen & ~fibers.dark], stated[chosen & ~fibers.dark]
+    assert -0.4 < np.nanmedian(pull) < -0.25  # 3 to 5 electrons of 10 rms
+    assert 1.4826 * np.nanmedian(np.abs(pull - np.nanmedian(pull))) == pytest.approx(1, abs=0.06)
+    # Chi² of the sky fibers contains what noisy weights add to their scatter, and is noisy, and clipped at 1.
+    assert np.nanmedian(stated) == pytest.approx(1.08, abs=0.05)
+    middle = pull - np.nanmedian(pull)
+    assert np.nanmean(middle[:, 1:] * middle[:, :-1]) == pytest.approx(0, abs=0.02)
 
 
-def test_stored_variance_is_the_optimal_law_plus_sky(root, truths):
-    """The inverse variance is computed from the recorded electrons, clipped at 0, not from the true ones; the sky term
-    from the sky fibers, which is right on average."""
-    truth = truths["b1"]
-    eflux, eivar, esky, x, superflat = (a.astype(float) for a in images(root, "spFrame", "b1", SECOND, 0, 1, 6, 7, 8))
-    with opened_file(root / simulation.flat_path("b1")) as hdus:
-        flat = superflat * hdus[0].data
-        sigma = np.array([series_at(hdus[3].data, fiber, np.arange(4112.0)) for fiber in range(1, 501)])
-    header = fits.getheader(root / frame_path("spFrame", "b1", SECOND))
-    # Quadrants of the pipeline's noise image, in plain words.
-    upper, right = (np.arange(4112) >= 2056)[np.newaxis], x >= 2048
-    amplifier = np.where(right, np.where(upper, 3, 2), np.where(upper, 1, 0))
-    readnoise = np.array([header[f"RDNOISE{q}"] for q in range(4)])[amplifier]
-    electrons = flat * (eflux + esky)
-    good = eivar > 0
-    variance = optimal_variance(electrons, readnoise, sigma)[good] / flat[good] ** 2
-    share = (1 / eivar[good] - variance) / truth.sky_variance[good]
-    assert share.min() > -0.02
-    assert np.mean(share - (truth.sky_chi2[good] - 1)) == pytest.approx(0.06, abs=0.04)
-    assert (electrons[good] < 0).any()
-    assert header["SKYCHI2"] == pytest.approx(truth.sky_chi2[truth.lit].mean(), rel=0.05)
-    assert 1.05 <= truth.sky_chi2.min() < truth.sky_chi2.max() <= 1.5
+def test_noise_of_pixels_is_not_drawn_from_the_law(root):
+    """Two bundles and the sky fibers come from pixels: what the frames state for them is 1/Σ(p²/v) of noisy pixels,
+    which the law that is expected of them meets without having made it."""
+    exposure = read_simulated(root, "b1", SECOND)
+    ratio = np.array(compare_fibers(exposure, predict(exposure, "optimal_noisy"))["noise_ratio_median"])
+    bundle = (np.arange(500) < 20) | (np.arange(500) >= 480)
+    for chosen in (bundle, ~bundle & (np.array(exposure.objtype) == "SKY")):
+        assert np.nanmedian(ratio[chosen]) == pytest.approx(1, abs=0.01)
+
+
+def test_extraction_of_pixels():
+    """The extraction gives back what is there: without noise exactly, overlapping profiles included; with it, noisy
+    weights lose 3-5 electrons and state less than the optimal variance (0.97 of it at 100 electrons)."""
+    rows = np.arange(400)
+    x = 300.3 + 6.62 * np.arange(20)[:, np.newaxis] + 0.002 * rows
+    sigma = np.full_like(x, 1.4)
+    electrons = np.full_like(x, 1e12) * (1 + np.arange(20)[:, np.newaxis] % 3)
+    found, _ = extraction.expose_and_extract(electrons, x, sigma, rows, "b1", np.random.default_rng(1))
+    np.testing.assert_allclose(found, electrons, rtol=2e-5)
+    sigma, electrons = np.full_like(x, 1.0), np.full_like(x, 100.0)
+    found, stated = extraction.expose_and_extract(electrons, x, sigma, rows, "b1", np.random.default_rng(1))
+    assert np.median(found) == pytest.approx(96, abs=0.7)
+    optimal = optimal_variance(100, instrument.READNOISE["b1"][0], 1.0)
+    assert np.median(stated) / optimal == pytest.approx(0.970, abs=0.006)
+
+
+def test_the_published_levels_of_headers(root, truths):
+    """SKYCHI2 and XSIGMA are in the range of real headers; XSIGMA is the largest of the quadrants' medians."""
+    for camera in ("b1", "r1"):
+        header = fits.getheader(root / frame_path("spFrame", camera, SECOND))
+        assert 1.05 < header["SKYCHI2"] < 1.4
+        assert header["XSIGMA"] == pytest.approx({"b1": 1.256, "r1": 1.30}[camera], abs=0.02)
+        assert 1.0 <= truths[camera].sky_chi2.min() < truths[camera].sky_chi2.max() <= 1.08
 
 
 @pytest.mark.parametrize("camera", ["b1", "r1"])
@@ -512,8 +576,8 @@ def test_calibrated_flux_is_the_true_flux(root, truths, camera):
     faint = truth.fibers.sky & ~truth.fibers.dark  # without the 3 % floor, which no noise is drawn for
     good = civar[:, :nrow] > 0
     # Where few electrons are, the variance that goes with a low draw is too low, and the sky term is noisy.
-    assert pull[faint][good[faint]].std() == pytest.approx(0.99, abs=0.02)
-    assert np.median(pull[good]) == pytest.approx(0, abs=0.01)
+    assert pull[faint][good[faint]].std() == pytest.approx(0.99, abs=0.04)
+    assert np.median(pull[good]) == pytest.approx(0, abs=0.02)
 
 
 @pytest.mark.parametrize("camera", ["b1", "r1"])
@@ -530,7 +594,7 @@ def test_masks_and_dark_fibers(root, truths, camera):
         assert not eivar[dark].any()
         assert mask[dark].all()
     with opened_file(root / simulation.flat_path(camera)) as hdus:
-        assert not hdus[0].data[~truth.lit].any()
+        assert hdus[0].data[truth.lit].all()
         assert ((hdus[2].data != 0) == truth.fibers.dark).all()
     rejected = mask & (1 << 18) != 0
     assert rejected.sum() / truth.lit.sum() == pytest.approx(0.002, rel=0.05)

@@ -19,6 +19,12 @@ class Spline:
         Ascending, from the first to the last x; further ones are added beyond both ends.
     order : int
         One more than the polynomials' degree.
+
+    Attributes
+    ----------
+    knots : 1D[nknot]
+    coefficients : 1D[nknot - order]
+    order : int
     """
 
     def __init__(
@@ -30,10 +36,10 @@ class Spline:
         order: int,
     ) -> None:
         beyond = np.arange(1, order) * (breakpoints[1] - breakpoints[0])
-        self._knots = np.concatenate([breakpoints[0] - beyond[::-1], breakpoints, breakpoints[-1] + beyond])
-        self._order = order
+        self.knots = np.concatenate([breakpoints[0] - beyond[::-1], breakpoints, breakpoints[-1] + beyond])
+        self.order = order
         first, basis = self._basis(x)
-        number = self._knots.size - order
+        number = self.knots.size - order
         bands = np.zeros((order, number))  # of the normal matrix: the diagonal, and those below it
         right = np.zeros(number)
         for column in range(order):
@@ -41,19 +47,19 @@ class Spline:
             right += np.bincount(first + column, weighted * y, number)
             for other in range(column, order):
                 bands[other - column] += np.bincount(first + column, weighted * basis[other], number)
-        self._coefficients = np.array(_solve(bands, right))
+        self.coefficients = np.array(_solve(bands, right))
 
     def __call__(self, x: NDArray[np.float64]) -> NDArray[np.float64]:
         """The spline at x, 1D; beyond its ends as at them."""
         first, basis = self._basis(x)
         total = np.zeros(x.size)
-        for column in range(self._order):
-            total += basis[column] * self._coefficients[first + column]
+        for column in range(self.order):
+            total += basis[column] * self.coefficients[first + column]
         return total
 
     def _basis(self, x: NDArray[np.float64]) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
         """The first function that is not 0 at each x, and its and the next ones' values, 2D[order, npoint]."""
-        knots, order = self._knots, self._order
+        knots, order = self.knots, self.order
         x = np.clip(x, knots[order - 1], knots[-order])
         left = np.clip(np.searchsorted(knots, x, side="right") - 1, order - 1, knots.size - order - 1)
         values = np.zeros((order, x.size))

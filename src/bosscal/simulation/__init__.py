@@ -1,10 +1,10 @@
 """An embedded simulated plate in the survey's own format, for tests and for a first run without a network.
 
 It stands in for what cannot be shipped: the plate that the tutorial shows (6641-56383), two exposures, four
-cameras, 500 fibers each, under ``sas/sim`` where no real file ever lies. Frames are built forward, from true
-flux to recorded electrons, with the noise that ``docs/noise.md`` finds in the real ones. Every primary header
-says SIMULATD = T. HDUs at the end of a real file that nothing here reads are left out (the spline sets of
-spFlat and spFluxcalib, the models of the standard stars, the coefficients of spFluxdistort).
+cameras, 500 fibers each, under ``sas/sim`` where no real file ever lies. Its curves are those of the real plate's
+published figures (``docs/simulation.md``). Frames are built forward, from true flux to recorded electrons, and
+calibrated by a second writing of the pipeline that shares no code with the model. Every primary header says
+SIMULATD = T.
 
 One seed gives the same bytes on every processor: what is written comes from sums, products, roots and the functions
 in ``bosscal.base.elementary``, never from a matrix product or numpy's own exponentials and logarithms.
@@ -15,7 +15,9 @@ module               what it knows
 ``plate``            fibers, targets, exposures, where every file lies, streams of random numbers
 ``spectra``          true spectra of objects and sky
 ``instrument``       trace sets, flats, throughput, flux corrections, distortion
+``extraction``       electrons of pixels, and what DR12's extraction makes of them
 ``observing``        flux to electrons, noise, masks; :func:`truth`
+``reduction``        electrons to flux: the pipeline's arithmetic, a second time
 ``fits_format``      headers, tables, FITS writing
 ``frame_files``      the files of the plate's folder
 ``spectrum_files``   spec files and the list of plates

@@ -3,6 +3,7 @@
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
+from time import gmtime, strftime
 from typing import Any, NamedTuple, Self
 
 import numpy as np
@@ -11,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from bosscal.base.elementary import log10, power_of_ten
 from bosscal.base.files import Pathlike, replacing
+from bosscal.base.splines import Spline
 from bosscal.simulation.instrument import READNOISE
 from bosscal.simulation.plate import (
     ARC,
@@ -21,9 +23,11 @@ from bosscal.simulation.plate import (
     PLATE,
     PLATE_CENTER,
     RUN2D,
+    Fibers,
     fiber_numbers,
     plug_fibers,
 )
+from bosscal.simulation.spectra import object_flux
 from bosscal.survey.tracesets import TraceSet
 
 FITS_BLOCK = 2880  # bytes; headers and data are padded to whole blocks
@@ -31,7 +35,43 @@ GZIP_FORMAT = 16 + zlib.MAX_WBITS  # zlib's number for a gzip file, without name
 
 EXPTIME = {FLAT: 30.0, EXPOSURES[0]: 900.0, EXPOSURES[1]: 900.0}
 START = {FLAT: 1200.0, EXPOSURES[0]: 1500.0, EXPOSURES[1]: 2500.0}  # s after the beginning of the MJD
+DATE = "2013-04-01"  # the day that MJD numbers
 CAMERA_COLUMN = {"b1": 1, "b2": 3, "r1": 4, "r2": 2}
+
+# Cards of real headers that say nothing of the calibration: telescope, guider, lamps, collimators, software.
+TELESCOPE_CARDS = {
+    "NGUIDE": 0,
+    **{f"{quantity}{percentile}": 0.0 for quantity in ("SEEING", "RMSOFF") for percentile in (20, 50, 80)},
+    "DAQVER": "1.2.8", "CAMDAQ": "1.4.1:31", "ERRCNT": "NONE", "SYNCERR": "NONE", "SLINES": "NONE", "PIXERR": "NONE",
+    "PLINES": "NONE",
+}  # fmt: skip
+POINTING_CARDS = {
+    "OBJSYS": "ICRS", "RA": PLATE_CENTER[0], "DEC": PLATE_CENTER[1], "EQUINOX": 2000.0, "RADECSYS": "FK5",
+    "RADEG": PLATE_CENTER[0], "DECDEG": PLATE_CENTER[1], "ROTPOS": 0.0,
+    **{
+        f"{name}OFF{axis}": 0.0
+        for name, axes in {"BORE": "XY", "ARC": "XY", "OBJ": "XY", "CAL": "XYR", "GUID": "XYR"}.items()
+        for axis in axes
+    },
+    "AZ": 12.0, "ALT": 76.5, "AIRMASS": 1.05, "IPA": 170.0, "SPA": -10.0, "FOCUS": 400.0, "M2PISTON": 1650.0,
+    "M2XTILT": -4.0, "M2YTILT": -9.0, "M2XTRAN": 10.0, "M2YTRAN": 80.0, "M1PISTON": 100.0, "M1XTILT": -3.0,
+    "M1YTILT": 5.26, "M1XTRAN": 277.7, "M1YTRAN": 178.1, "SCALE": 1.0,
+}  # fmt: skip
+COLLIMATOR_CARDS = {
+    "GUIDER1": "proc-gimg-0001.fits", "GUIDERN": "proc-gimg-0020.fits", "COLLA": 10000, "COLLB": 10000, "COLLC": 10000,
+    "HARTMANN": "Out",
+    **{
+        f"MC{side}{sensor}": value
+        for side in (1, 2)
+        for sensor, value in {
+            "HUMHT": 45.0, "HUMCO": 35.0, "TEMDN": 1.0, "THT": 0.3, "TRCB": 1.1, "TRCT": 2.2, "TBCB": 1.0, "TBCT": 1.4,
+        }.items()
+    },
+}  # fmt: skip
+SOFTWARE_CARDS = {
+    "AUTHOR": "Scott Burles & David Schlegel", "VERSIDL": "7.0", "VERSUTIL": "v5_5_14", "VERSREAD": RUN2D,
+    "VERS2D": RUN2D, "VERSLOG": "trunk exported", "VERSFLAT": "v1_21",
+}  # fmt: skip
 
 PLUGMAP_DTYPE = [
     ("OBJID", ">i4", 5), ("HOLETYPE", "S6"), ("RA", ">f8"), ("DEC", ">f8"), ("MAG", ">f4", 5), ("STARL", ">f4"),
@@ -102,13 +142,23 @@ def trace_set_table(trace_set: TraceSet) -> Hdu:
     return Hdu.table(np.array([tuple(row)], dtype=dtype))
 
 
+def spline_set_table(spline: Spline) -> Hdu:
+    """B-spline as a table of one row: FULLBKPT, BKMASK, NORD, COEFF, ICOEFF (idlutils ``create_bsplineset``)."""
+    knots, coefficients, order = spline.knots, spline.coefficients, spline.order
+    dtype = [
+        ("FULLBKPT", ">f4", knots.shape), ("BKMASK", ">i4", knots.shape), ("NORD", ">i4"),
+        ("COEFF", ">f4", coefficients.shape), ("ICOEFF", ">f4", coefficients.shape),
+    ]  # fmt: skip
+    row = (knots, np.ones(knots.size), order, coefficients, np.zeros(coefficients.size))
+    return Hdu.table(np.array([row], dtype=dtype))
+
+
 def plug_map_table(camera: str, seed: int, name: str | None = None) -> Hdu:
     """Plug map of a camera's 500 fibers, 35 columns."""
     fibers = plug_fibers(seed).select(fiber_numbers(camera))
     table = np.zeros(NFIBER, dtype=PLUGMAP_DTYPE)
     quasar = fibers.objtype == "QSO"
-    # AB magnitude of a flux at 6000 Å, the same in all five bands.
-    magnitude = np.where(fibers.brightness > 0, 21.2 - 2.5 * log10(np.maximum(fibers.brightness, 1e-3)), 0)
+    magnitude = magnitudes(fibers)
     values = {
         "OBJID": np.outer(fibers.number, [0, 0, 0, 0, 1]),
         "HOLETYPE": padded(["OBJECT"] * NFIBER, "S6"),
@@ -133,6 +183,36 @@ def plug_map_table(camera: str, seed: int, name: str | None = None) -> Hdu:
     return Hdu.table(table, name)
 
 
+def standard_stars_table(fibers: Fibers, loglam: NDArray) -> Hdu:
+    """What spFluxcalib says of the standard stars among fibers: which they are, and their flux, which is true here.
+
+    ``loglam``, 2D[nfiber, nrow], is log10 of the fibers' wavelengths [Å].
+    """
+    index = np.flatnonzero((fibers.objtype == "SPECTROPHOTO_STD") & ~fibers.dark)
+    stars = fibers.take(index)
+    dtype = [
+        ("PLATE", ">i4"), ("MJD", ">i4"), ("FIBERID", ">i4"), ("QGOOD", ">i4"), ("MODEL", "S10"), ("FEH", ">f4"),
+        ("TEFF", ">f4"), ("G", ">f4"), ("MAG", ">f4", 5), ("IMODEL", ">i4"), ("Z", ">f4"), ("SN_MEDIAN", ">f4"),
+        ("CHI2", ">f4"), ("DOF", ">i4"), ("LINESN_MEDIAN", ">f4"), ("LINECHI2", ">f4"), ("LINEDOF", ">i4"),
+        ("MODELFLUX", ">f4", loglam.shape[1:]),
+    ]  # fmt: skip
+    table = np.zeros(len(stars.number), dtype=dtype)
+    values = {
+        "PLATE": PLATE, "MJD": MJD, "FIBERID": stars.number, "QGOOD": 1, "MODEL": padded("simulated", "S10"),
+        "FEH": -1.5, "TEFF": 6500, "G": 4, "MAG": magnitudes(stars)[:, np.newaxis], "Z": stars.redshift,
+        "SN_MEDIAN": 40, "CHI2": 1, "DOF": 1, "LINESN_MEDIAN": 40, "LINECHI2": 1, "LINEDOF": 1,
+        "MODELFLUX": object_flux(stars, loglam[index]),
+    }  # fmt: skip
+    for column, value in values.items():
+        table[column] = value
+    return Hdu.table(table)
+
+
+def magnitudes(fibers: Fibers) -> NDArray[np.float64]:
+    """AB magnitude of each fiber's flux at 6000 Å, the same in all five bands; 0 for sky. 1D[nfiber]."""
+    return np.where(fibers.brightness > 0, 21.2 - 2.5 * log10(np.maximum(fibers.brightness, 1e-3)), 0)
+
+
 def exposure_header(camera: str, expnum: int, seed: int, extra: Mapping[str, Any]) -> fits.Header:
     """Primary header of an exposure's files: who, when, with what, and that it is simulated.
 
@@ -144,7 +224,7 @@ def exposure_header(camera: str, expnum: int, seed: int, extra: Mapping[str, Any
         Further keywords: value or (value, comment).
     """
     raw = "sdR-{}-{:08d}.fit"
-    flavor = "flat" if expnum == FLAT else "science"
+    science = expnum != FLAT
     begin = MJD * 86400.0 + START[expnum]
     header = fits.Header()
     cards = {
@@ -152,26 +232,36 @@ def exposure_header(camera: str, expnum: int, seed: int, extra: Mapping[str, Any
         "FILENAME": raw.format(camera, expnum),
         "CAMERAS": camera,
         "EXPOSURE": expnum,
-        "FLAVOR": (flavor, "exposure type"),
+        **TELESCOPE_CARDS,
+        "FLAVOR": ("science" if science else "flat", "exposure type"),
+        "BOSSVER": "v2_0_13",
         "MJD": (MJD, "modified Julian date of the night"),
         "TAI-BEG": (begin, "start of exposure, MJD(TAI) [s]"),
-        "RADEG": (PLATE_CENTER[0], "telescope pointing [deg]"),
-        "DECDEG": (PLATE_CENTER[1], "telescope pointing [deg]"),
-        "EQUINOX": 2000.0,
-        "AIRMASS": 1.05,
+        "DATE-OBS": (DATE + strftime("T%H:%M:%S", gmtime(START[expnum])), "start of exposure, TAI"),
+        "FF": "0 0 0 0" if science else "1 1 1 1",
+        "NE": "0 0 0 0",
+        "HGCD": "0 0 0 0",
+        "FFS": "0 0 0 0 0 0 0 0" if science else "1 1 1 1 1 1 1 1",
+        **POINTING_CARDS,
         "NAME": (f"{PLATE}-{MJD}-01", "plate, plugging"),
         "PLATEID": PLATE,
+        "TILEID": PLATE,
         "CARTID": 13,
         "MAPID": 1,
-        "HARTMANN": "Out",
+        "POINTING": "A",
+        **COLLIMATOR_CARDS,
         "EXPTIME": (EXPTIME[expnum], "exposure time [s]"),
+        "SHOPETIM": 0.735,
+        "SHCLOTIM": 0.55,
         "CAMROW": 0,
         "CAMCOL": CAMERA_COLUMN[camera],
-        "VERSREAD": (RUN2D, "pre-processing"),
-        "VERS2D": (RUN2D, "2D reduction"),
+        **SOFTWARE_CARDS,
         "TWOPHASE": (camera[0] == "r", "two-phase readout"),
         "QUALITY": "excellent",
         **{f"RDNOISE{q}": (value, f"read noise of amplifier {q} [e-]") for q, value in enumerate(READNOISE[camera])},
+        "PIXBIAS": f"pixbiasave-55055-{camera}.fits.gz",
+        "PIXFLAT": f"pixflatave-55056-{camera}.fits.gz",
+        "BADPIXEL": f"badpixels-55056-{camera}.fits.gz",
         "RUN2D": RUN2D,
         "TAI-END": begin + EXPTIME[expnum],
         **extra,
@@ -185,17 +275,23 @@ def science_cards(camera: str, expnum: int, xsigma: float, skychi2: float) -> di
     """Keywords of a science exposure that its flat does not have."""
     raw = "sdR-{}-{:08d}.fit"
     return {
-        "XSIGMA": (xsigma, "median spatial sigma [pixel]"),
+        "FRAMESN2": (1.9, "typical (S/N)^2"),
+        "DEREDSN2": 1.86,
+        **{f"REDDEN{number:02d}": value for number, value in enumerate((0.16, 0.12, 0.086, 0.065, 0.046), start=1)},
+        "XSIGMA": (xsigma, "spatial sigma, largest quadrant median"),
         "WSIGMA": (1.08, "median arc-line sigma [pixel]"),
         "PLUGFILE": f"plPlugMapM-{PLATE}-{MJD}-01.par",
         "FLATFILE": raw.format(camera, FLAT),
         "ARCFILE": raw.format(camera, ARC),
         "OBJFILE": raw.format(camera, expnum),
+        "LAMPLIST": "lamphgcdne.dat",
+        "SKYLIST": "skylines.dat",
         "HELIO_RV": (-3.25, "heliocentric correction [km/s]"),
         "VACUUM": (True, "vacuum wavelengths"),
         "SFLATTEN": (True, "superflat was applied"),
         "PSFSKY": 3,
         "SKYCHI2": (skychi2, "mean chi2 of sky subtraction"),
+        "PREJECT": 0.2,
         "LOWREJ": 5,
         "HIGHREJ": 8,
         "SCATPOLY": 0,

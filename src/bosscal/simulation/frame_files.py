@@ -1,6 +1,7 @@
 """The files of a plate's folder: frames, flats, flux calibration and distortion, checksums."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -8,29 +9,36 @@ from astropy.io import fits
 from numpy.typing import NDArray
 
 from bosscal.base.arithmetic import inverse
+from bosscal.base.elementary import log10
 from bosscal.base.files import Pathlike, sha1sum, write_text
-from bosscal.calibration import pipeline
+from bosscal.base.splines import Spline
 from bosscal.noise.sky import bins_and_polynomials, halves_of, is_split, sky_statistics
+from bosscal.simulation import reduction
 from bosscal.simulation.fits_format import (
     Hdu,
     exposure_header,
     mark_simulated,
     plug_map_table,
     science_cards,
+    spline_set_table,
+    standard_stars_table,
     trace_set_table,
     write_fits,
 )
 from bosscal.simulation.instrument import (
     CALIBRATED,
-    COADD_GRID,
     Instrument,
     build_instrument,
+    coadd_grid,
     distortion,
-    flat_fields,
+    ends_of_data,
+    fiber_flat,
+    lamp,
     spatial_width,
+    throughput,
     trace,
 )
-from bosscal.simulation.observing import BADFLUXFACTOR, NODATA, fiber_mask, noise_streams, observe, truth_with
+from bosscal.simulation.observing import BADFLUXFACTOR, NODATA, fiber_mask, observe
 from bosscal.simulation.plate import (
     FLAT,
     FOLDER,
@@ -70,13 +78,16 @@ def simulate_camera_exposure(root: Pathlike, camera: str, expnum: int, seed: int
 
     wavemin, wavemax = CALIBRATED[camera]
     calibrated = mark_simulated(fits.Header({"WAVEMIN": wavemin, "WAVEMAX": wavemax}), seed)
-    write_fits(spfluxcalib, [Hdu.primary(calibrated, instrument.spcalib)])
+    low, high = log10([wavemin, wavemax]).tolist()
+    solution = spline_set_table(spline_of(partial(throughput, camera, expnum), low, high, 100))
+    stars = standard_stars_table(instrument.fibers, instrument.loglam[:, : instrument.row.size])
+    write_fits(spfluxcalib, [Hdu.primary(calibrated, instrument.spcalib), solution, stars])
     corrected = mark_simulated(fits.Header(), seed)
     write_fits(spfluxcorr, [Hdu.primary(corrected, instrument.corr), Hdu.image(np.zeros_like(instrument.corr), "f4")])
 
 
 def _expose(instrument: Instrument) -> tuple[dict[str, NDArray], dict[str, NDArray], float]:
-    """Expose, extract and calibrate, a few fibers at a time.
+    """Expose, extract and calibrate.
 
     Returns
     -------
@@ -86,38 +97,30 @@ def _expose(instrument: Instrument) -> tuple[dict[str, NDArray], dict[str, NDArr
         Mean relative chi² of the sky fibers: SKYCHI2 of the header.
     """
     nrow = instrument.row.size
-    frame = _empty_images(("eflux", "eivar", "mask", "esky"), nrow)
+    observation = observe(instrument)
+    frame = {name: getattr(observation, name) for name in ("eflux", "eivar", "mask", "esky")}
+    skychi2 = _widen(instrument, frame)
     cframe = _empty_images(("flux", "ivar", "mask", "wavedisp", "sky", "x", "superflat"), NROW_STORED)
     cframe["mask"][:, nrow:] = NODATA
-    streams = noise_streams(instrument.camera, instrument.expnum, instrument.seed)
     for block in fiber_blocks(NFIBER):
         tool = instrument.take(block)
-        observation = observe(truth_with(tool), tool, streams)
-        for name, image in frame.items():
-            image[block] = getattr(observation, name)
-    skychi2 = _widen(instrument, frame)
-    for block in fiber_blocks(NFIBER):
-        tool = instrument.take(block)
-        calibrated = pipeline.calibrate(
-            frame["eflux"][block].astype(np.float32),
-            frame["esky"][block].astype(np.float32),
-            frame["eivar"][block].astype(np.float32),
+        reduced = reduction.reduce(
+            frame["eflux"][block],
+            frame["esky"][block],
+            frame["eivar"][block],
             tool.delta,
             tool.spcalib,
             tool.corr[:, :nrow],
-            None,
             tool.inv_distort,
-            spcalib_mean=instrument.means["spcalib_mean"],
-            corr_mean=instrument.means["corr_mean"],
-            distort_mean=instrument.means["distort_mean"],
+            instrument.means,
         )
         stored = {
-            "flux": calibrated.flux,
-            "ivar": calibrated.ivar,
-            "mask": frame["mask"][block] | np.where(calibrated.calib == 0, BADFLUXFACTOR, 0).astype(np.int32),
+            "flux": reduced.flux,
+            "ivar": reduced.ivar,
+            "mask": frame["mask"][block] | np.where(reduced.rejected, BADFLUXFACTOR, 0).astype(np.int32),
             # The dispersion is stored in units of the coadd grid's bins.
             "wavedisp": tool.dispersion(tool.row) * tool.delta,
-            "sky": calibrated.sky,
+            "sky": reduced.sky,
             "x": tool.x,
             "superflat": tool.superflat,
         }
@@ -186,21 +189,27 @@ def _write_spcframe(path: Path, instrument: Instrument, cframe: Mapping[str, NDA
 
 
 def write_flat(root: Pathlike, camera: str, seed: int) -> None:
-    """Write a camera's spFlat: fiber flat, trace positions, FIBERMASK, spatial width."""
+    """Write a camera's spFlat: fiber flat, trace positions, FIBERMASK, spatial width, the superflat's spline."""
     fibers = plug_fibers(seed).select(fiber_numbers(camera))
-    _, fiberflat = flat_fields(camera, seed)
     hdus = [
-        Hdu.primary(exposure_header(camera, FLAT, seed, {}), fiberflat),
+        Hdu.primary(exposure_header(camera, FLAT, seed, {"NBRIGHT": 0}), fiber_flat(camera, seed)),
         trace_set_table(trace(camera)),
         Hdu.image(fiber_mask(fibers), "i4"),
         trace_set_table(spatial_width(camera, seed)),
+        spline_set_table(spline_of(partial(lamp, camera[0]), *ends_of_data(camera, FLAT), 1500)),
     ]
     write_fits(Path(root) / flat_path(camera), hdus)
 
 
+def spline_of(curve: Callable[[NDArray], NDArray], low: float, high: float, number: int) -> Spline:
+    """Cubic B-spline through a function of log10 wavelength, with so many intervals."""
+    loglam = np.linspace(low, high, 4 * number)
+    return Spline(loglam, curve(loglam), np.ones_like(loglam), np.linspace(low, high, number + 1), 4)
+
+
 def write_fluxdistort(root: Pathlike, seed: int) -> None:
     """Write the plate's spFluxdistort."""
-    crval1, crpix1, cd1_1 = COADD_GRID
+    crval1, crpix1, cd1_1, _ = coadd_grid()
     header = fits.Header({"CTYPE1": "LOG10", "CRVAL1": crval1, "CRPIX1": crpix1, "CD1_1": cd1_1})
     write_fits(Path(root) / fluxdistort_path(), [Hdu.primary(mark_simulated(header, seed), distortion(seed))])
 

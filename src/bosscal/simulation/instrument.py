@@ -1,9 +1,12 @@
 """The simulated spectrographs: trace sets, flat fields, throughput, flux corrections and distortion.
 
-What the files store is float32, and the equations of the calibration hold for what is stored, so everything
-that goes into a file is rounded here, before any electron is made of it.
+Their curves follow the five figures of the real plate 6641 that the tutorial published, read off to a few parts in a
+thousand; ``docs/simulation.md`` puts both side by side. What the files store is float32, and the equations of the
+calibration hold for what is stored, so everything that goes into a file is rounded here, before any electron is made
+of it.
 """
 
+import math
 from dataclasses import dataclass, replace
 from functools import cache, cached_property
 from typing import Any, Self
@@ -11,9 +14,11 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from bosscal.base.elementary import cosine, exp, log10, power_of_ten, sine
-from bosscal.calibration.pipeline import coadd_loglam, inverse_distortion
+from bosscal.base.elementary import exp, log, log10, power_of_ten, sine
+from bosscal.simulation import reduction
 from bosscal.simulation.plate import (
+    CAMERAS,
+    EXPOSURES,
     FLAT,
     NFIBER,
     NROW,
@@ -27,7 +32,7 @@ from bosscal.simulation.plate import (
 )
 from bosscal.simulation.spectra import loglam_grid, on_grid, smooth_curve
 from bosscal.survey.ccd import quadrant
-from bosscal.survey.tracesets import Jump, TraceSet, bin_size
+from bosscal.survey.tracesets import Jump, TraceSet
 
 NBUNDLE, BUNDLE = 25, 20  # fibers come in bundles that are glued to the slit head one by one
 
@@ -38,38 +43,81 @@ READNOISE = {
     "r1": (2.90, 2.59, 2.53, 2.52),
     "r2": (2.86, 2.80, 2.74, 2.72),
 }
-# Light that reaches the camera [Å], and the range in which standard stars calibrate it (WAVEMIN, WAVEMAX).
-LIT = {"b": (3560.0, 6380.0), "r": (5650.0, 10400.0)}
-CALIBRATED = {"b1": (3563.05, 6292.65), "b2": (3609.5, 6336.5), "r1": (5655.0, 10349.5), "r2": (5655.0, 10394.5)}
+# CCD rows that sdssproc leaves unmasked, and the range [Å] in which standard stars calibrate (WAVEMIN, WAVEMAX).
+DATA_ROWS = {"b": (696, 3516), "r": (28, 3668)}
+CALIBRATED = {"b1": (3563.05, 6292.65), "b2": (3590.0, 6336.5), "r1": (5850.0, 10349.5), "r2": (5865.0, 10394.5)}
 
-# log10 of the electrons per 1e-17 erg/s/cm²/Å in a bin of 1e-4 dex. Its blue end in red is below 5 % of the mean.
-LOG_THROUGHPUT = {
+# The flat lamp's spectrum as the camera sees it, over its mean: the superflat, at wavelengths [Å].
+LAMP = {
     "b": {
-        3550: -0.5, 3600: -0.15, 3700: 0.2, 3850: 0.45, 4100: 0.7, 4500: 0.86, 5000: 0.92, 5500: 0.93, 5900: 0.83,
-        6100: 0.58, 6200: 0.35, 6300: 0.05, 6400: -0.4,
+        3400: 0.004, 3527: 0.023, 3645: 0.087, 3786: 0.248, 3951: 0.573, 3998: 0.620, 4056: 0.802, 4221: 1.124,
+        4374: 1.466, 4456: 1.589, 4527: 1.760, 4633: 1.903, 4680: 1.934, 4704: 1.923, 4727: 1.887, 4751: 1.922,
+        4798: 1.907, 4974: 1.748, 5033: 1.678, 5268: 1.331, 5292: 1.315, 5351: 1.316, 5386: 1.346, 5504: 1.515,
+        5527: 1.536, 5562: 1.529, 5598: 1.467, 5633: 1.354, 5727: 0.945, 5809: 0.635, 5856: 0.501, 5904: 0.400,
+        5951: 0.313, 5998: 0.256, 6080: 0.218, 6315: 0.032, 6400: 0.008, 6700: 0.002,
     },
     "r": {
-        5600: -1.4, 5700: -0.9, 5800: -0.3, 5900: 0.15, 6000: 0.55, 6200: 0.93, 6600: 1.2, 7200: 1.33, 8000: 1.4,
-        8800: 1.37, 9400: 1.22, 9900: 0.9, 10200: 0.5, 10450: 0.1,
+        5600: 0.002, 5780: 0.010, 5850: 0.030, 5903: 0.094, 5996: 0.199, 6294: 0.336, 6518: 0.318, 6611: 0.359,
+        6685: 0.437, 6741: 0.523, 7002: 1.036, 7058: 1.105, 7132: 1.149, 7300: 1.159, 7598: 1.038, 7691: 1.037,
+        7877: 0.994, 8268: 1.012, 8454: 1.092, 8752: 1.284, 9050: 1.500, 9255: 1.597, 9386: 1.583, 9423: 1.562,
+        9497: 1.574, 9572: 1.556, 9665: 1.496, 9721: 1.431, 9795: 1.317, 9888: 1.135, 10186: 0.441, 10316: 0.192,
+        10420: 0.05, 10700: 0.01,
+    },
+}  # fmt: skip
+LAMP_LIMIT = 0.03  # where the superflat is no more than this the pipeline has no data: divideflat's MINVAL
+DARK_LIMIT = 0.02  # and about here the lamp is too faint for a fiber flat, which is 0 there
+
+# log10 of the electrons per 1e-17 erg/s/cm²/Å in a bin of 1e-4 dex, flat-fielded: 15 at 3600 Å, 4.7 at 4600 Å, 44 at
+# 6290 Å; in red with the absorption of oxygen and water.
+LOG_THROUGHPUT = {
+    "b": {
+        3540: 1.255, 3598: 1.179, 3680: 1.060, 3715: 1.047, 3904: 0.878, 4009: 0.811, 4327: 0.698, 4460: 0.678,
+        4598: 0.670, 4692: 0.687, 4821: 0.739, 5304: 1.009, 5398: 1.008, 5527: 0.965, 5574: 0.979, 5633: 1.028,
+        5680: 1.093, 5739: 1.192, 5833: 1.392, 5904: 1.483, 6115: 1.559, 6198: 1.617, 6245: 1.640, 6292: 1.650,
+    },
+    "r": {
+        5845: 1.440, 5907: 1.502, 6186: 1.599, 6410: 1.798, 6503: 1.808, 6596: 1.796, 6689: 1.735, 6838: 1.556,
+        6857: 1.467, 6875: 1.458, 6912: 1.477, 7173: 1.375, 7564: 1.470, 7583: 1.254, 7596: 1.100, 7608: 1.150,
+        7657: 1.432, 7695: 1.492, 8048: 1.520, 8180: 1.500, 8216: 1.464, 8253: 1.504, 8570: 1.504, 8868: 1.464,
+        8924: 1.443, 8998: 1.365, 9035: 1.403, 9147: 1.350, 9200: 1.371, 9278: 1.340, 9325: 1.090, 9352: 1.000,
+        9371: 1.112, 9389: 1.230, 9408: 1.255, 9426: 0.980, 9440: 1.120, 9464: 1.179, 9557: 1.243, 9594: 1.226,
+        9687: 1.306, 9743: 1.281, 9966: 1.305, 10004: 1.334, 10041: 1.291, 10171: 1.306, 10264: 1.265, 10302: 1.297,
+        10400: 1.220,
     },
 }  # fmt: skip
 TRANSPARENCY = {158842: 1.0, 158843: 0.93}
 FLEXURE = {FLAT: 0.0, 158842: 0.0, 158843: 0.12}  # rows by which a spectrum has moved, and columns half as many
 
-# Coadd grid of the distortion: CRVAL1, CRPIX1, CD1_1 and the number of points.
-COADD_GRID, NCOADD = (3.551, 1.0, 1e-4), 4660
+# Flux distortion of the plate, which the figures show for fibers 1, 12 and 486 (idlspec2d flux_distortion):
+# (1 + a[s]) exp(x, y, xy, x², y² + (x, y, b[s]) L + c[s] L²), [s] that of each spectrograph.
+DISTORT_PLACE = (-0.07754, 0.05613, 0.012, -0.010, 0.008)  # x, y, xy, x², y²
+DISTORT_SLOPE = (0.11051, -0.10016)  # x L, y L
+DISTORT_SPECTROGRAPH = ((0.08977, -0.01325, 0.11429), (0.064, 0.012, 0.0961))  # a, b, c of 1 and of 2
+COADD_STEP = 1e-4  # dex
+
+# Spatial width of fiber 1 and of fiber 500 [pixels]: Legendre coefficients in the row.
+WIDTH = {
+    "b": ((1.0186, -0.0321, -0.1026), (1.2550, -0.1680, -0.2970)),
+    "r": ((1.2668, 0.0552, 0.0780), (1.2669, 0.2705, 0.0496)),
+}
+# Fiber flats of the published fibers, size and period [rows] of bumps, and where the rise at the blue end is 1 [dex].
+FLAT_LEVEL = {1: {"b": 0.79, "r": 0.755}, 12: {"b": 0.98, "r": 0.98}, 486: {"b": 0.94, "r": 0.935}}
+FLAT_BUMPS = ((0.0025, 140.0), (0.006, 620.0), (0.012, 2600.0))
+BLUE_END = 3.5465
+CORRECTION_OF_FIBER_1 = {158842: 0.700, 158843: 0.715}
 
 # Wavelength solutions. Coefficient k of a fiber is WAVE[band][k] . P(fiber), with P the Legendre polynomials of
 # order 0-3 on fibers 0-499 -> [-1, 1]. Red is fitted to the trace set that pydl ships for its tests
 # (pydl/pydlutils/tests/t/boss_traceset.fits, an r1 frame); blue to loglam of nine b1 spectra of plate 6118 (DR14),
-# which fixes it but for the row at which a wavelength falls: that is chosen so that the slit is as curved as in red.
+# which fixes it but for the row at which a wavelength falls: the slit is as curved as in red, and the amplifiers of
+# fiber 1 meet at 4927 Å, where the published figure of that fiber has the step.
 WAVE = {
     "b": np.array([
-        [3.67297575, 1.29003e-3, 1.6121e-3, -5.437e-5],
-        [2.0445337e-1, -3.603e-4, -1.39627e-3, 6.29e-6],
-        [-2.396809e-2, -4.759e-5, 1.2904e-4, 2.831e-5],
-        [3.9878e-4, 5.997e-5, 3.1954e-4, -3.215e-5],
-        [6.5651e-4, -3.012e-5, -1.0869e-4, 1.686e-5],
+        [3.68020003, 1.27938670e-3, 1.57768990e-3, -5.5628e-5],
+        [2.01966807e-1, -3.678192e-4, -1.3880663e-3, 1.0449e-5],
+        [-2.39312729e-2, -3.61376e-5, 2.043778e-4, 2.05154e-5],
+        [5.512827e-4, 5.28063e-5, 2.971556e-4, -2.85013e-5],
+        [5.70376e-4, -2.75118e-5, -7.13923e-5, 1.24939e-5],
         [-2.6948e-4, 8.16e-6, 1.1669e-4, -1.366e-5],
     ]),
     "r": np.array([
@@ -102,6 +150,8 @@ BUNDLE_STEPS = np.array([
 ]) * 1e-7  # fmt: skip
 # A step of the slit head moves blue spectra by as many rows as red ones; rows of blue are a quarter wider in dex.
 BLUE_PER_RED_STEP = 1.25
+# log10 wavelength by which a spectrum of spectrograph 2 lies off one of spectrograph 1, from where amplifiers meet.
+SPECTROGRAPH_2 = {"b": 5.6e-3, "r": 2.5e-3}
 RED_JUMP = Jump(2062.5, 2064.5, float(np.float32(1 / 3)))  # stored as float32
 
 
@@ -112,12 +162,6 @@ def _fiber_argument() -> NDArray[np.float64]:
 def some_fibers(trace_set: TraceSet, fibers: slice) -> TraceSet:
     """The trace set of a slice of its fibers."""
     return replace(trace_set, coeff=trace_set.coeff[fibers])
-
-
-def _across_band(camera: str, loglam: NDArray) -> NDArray[np.float64]:
-    """-1 at the blue end of the camera's light, +1 at the red end, linear in log10 wavelength, constant beyond."""
-    low, high = log10(LIT[camera[0]])
-    return np.clip(2 * (loglam - low) / (high - low) - 1, -1, 1)
 
 
 def wavelength(camera: str, expnum: int) -> TraceSet:
@@ -133,8 +177,8 @@ def wavelength(camera: str, expnum: int) -> TraceSet:
         coeff[:, :3] += steps.T
     else:
         coeff[:, 0] += BLUE_PER_RED_STEP * steps[0]
-    if camera[1] == "2":  # the real spectrograph 2 lies about ten rows off spectrograph 1
-        coeff[:, 0] += 0.8e-3
+    if camera[1] == "2":
+        coeff[:, 0] += SPECTROGRAPH_2[band]
     coeff[:, 0] += FLEXURE[expnum] * 0.9e-4  # dex per row
     return TraceSet(coeff, 0.0, NROW[band] - 1.0, RED_JUMP if band == "r" else None)
 
@@ -163,21 +207,38 @@ def trace(camera: str) -> TraceSet:
 
 
 def spatial_width(camera: str, seed: int) -> TraceSet:
-    """Trace set of the Gaussian sigma of the spatial profile [pixels]: 500 fibers, 3 coefficients, 1.0-1.25."""
+    """Trace set of the Gaussian sigma of the spatial profile [pixels]: 500 fibers, 3 coefficients, 1.0-1.5."""
     random = random_stream(seed, "spatial width", camera)
-    argument = _fiber_argument()
-    middle = {"b": 1.055, "r": 1.13}[camera[0]]
-    coeff = np.empty((NFIBER, 3))
-    # The focus is best half-way out and is a little different for every bundle.
-    bundles = np.repeat(random.uniform(-0.01, 0.01, NBUNDLE), BUNDLE)
-    coeff[:, 0] = middle + 0.02 * cosine(3 * argument / (2 * np.pi)) + bundles
-    coeff[:, 1] = 0.008 * argument
-    coeff[:, 2] = 0.012 + 0.006 * argument**2
+    argument = _fiber_argument()[:, np.newaxis]
+    first, last = np.array(WIDTH[camera[0]])
+    coeff = (first + last) / 2 + (last - first) / 2 * argument
+    # The figures show fibers at the ends of the slit; between them the focus is better, and every bundle has its own.
+    coeff[:, 0] -= {"b": 0.02, "r": 0.10}[camera[0]] * (1 - argument[:, 0] ** 2)
+    coeff[BUNDLE:-BUNDLE, 0] += np.repeat(random.uniform(-0.01, 0.01, NBUNDLE), BUNDLE)[BUNDLE:-BUNDLE]
     return TraceSet(coeff, 0.0, NROW[camera[0]] - 1.0)
 
 
-def flat_fields(camera: str, seed: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Superflat and fiber flat.
+@cache
+def _curve(kind: str, band: str) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Grid of log10 wavelength [Å] and the lamp or the throughput at transparency 1 on it, two 1D[npoint]."""
+    grid = loglam_grid(3000, 11500)
+    if kind == "lamp":
+        return grid, smooth_curve(grid, LAMP[band], width=1e-3)
+    return grid, power_of_ten(smooth_curve(grid, LOG_THROUGHPUT[band], width=2.5e-4))
+
+
+def lamp(band: str, loglam: NDArray) -> NDArray[np.float64]:
+    """The superflat [1] at log10 wavelengths [Å], the same for every fiber."""
+    return on_grid(*_curve("lamp", band), loglam)
+
+
+def throughput(camera: str, expnum: int, loglam: NDArray) -> NDArray[np.float64]:
+    """Flat-fielded electrons per 1e-17 erg/s/cm²/Å in a bin of 1e-4 dex, at log10 wavelengths [Å]."""
+    return TRANSPARENCY[expnum] * on_grid(*_curve("throughput", camera[0]), loglam)
+
+
+def fiber_flat(camera: str, seed: int) -> NDArray[np.float32]:
+    """Fiber flat.
 
     Parameters
     ----------
@@ -186,45 +247,36 @@ def flat_fields(camera: str, seed: int) -> tuple[NDArray[np.float32], NDArray[np
 
     Returns
     -------
-    superflat, fiberflat : 2D[nfiber, nrow]
-        float32. The fiber flat is 0 where no light reaches the camera: in rows beyond either end of the
-        spectrum, and in fibers that are dead or unplugged.
+    2D[nfiber, nrow]
+        float32, 0.75-1.15: what a fiber transmits, the same in both arms but for bumps, and a rise at the blue end. 0
+        in rows that are masked or too dark for the lamp, and in fibers that are dead or unplugged.
     """
-    random = random_stream(seed, "flat fields", camera)
-    dark = plug_fibers(seed).select(fiber_numbers(camera)).dark
+    fibers = plug_fibers(seed).select(fiber_numbers(camera))
+    # Drawn for every fiber, used or not: which fibers are dark or published does not change the others.
+    level = np.clip(random_stream(seed, f"fiber flat {camera[1]}").normal(0.96, 0.07, NFIBER), 0.76, 1.13)
+    for number, published in FLAT_LEVEL.items():
+        level[fibers.number == number] = published[camera[0]]
+    random = random_stream(seed, "fiber flat", camera)
+    phases, rise = random.random((3, NFIBER, 1)), random.uniform(0.1, 0.35, (NFIBER, 1))
     row = np.arange(NROW[camera[0]])
-    low, high = log10(LIT[camera[0]])
+    first, last = DATA_ROWS[camera[0]]
+    usable = (row >= first) & (row <= last) & ~fibers.dark[:, np.newaxis]
     wave = wavelength(camera, FLAT)
-    phase = random.random((NFIBER, 1))
-    scatter = np.clip(random.normal(1, 0.07, NFIBER), 0.75, 1.25)[:, np.newaxis]
-    tilt = random.normal(0, 0.02, NFIBER)[:, np.newaxis]
-
-    superflat, fiberflat = np.empty((2, NFIBER, row.size), dtype=np.float32)
-    # sin(row + phase), the sines and cosines taken of each alone.
-    row_sine, row_cosine, sine_phase, cosine_phase = sine(row / 350), cosine(row / 350), sine(phase), cosine(phase)
+    # Of each bump sin(row + phase), the sines and cosines taken of each alone.
+    bumps = [
+        (size * sine(row / period), size * sine(row / period + 0.25), sine(phase + 0.25), sine(phase))
+        for (size, period), phase in zip(FLAT_BUMPS, phases, strict=True)
+    ]
+    flat = np.empty((NFIBER, row.size), dtype=np.float32)
     for block in fiber_blocks(NFIBER):
         loglam = some_fibers(wave, block)(row)
-        argument = _across_band(camera, loglam)
-        ripple = 0.01 * (row_sine * cosine_phase[block] + row_cosine * sine_phase[block])
-        superflat[block] = 1 + 0.06 * argument - 0.08 * argument**2 + ripple
-        flat = scatter[block] * (1 + tilt[block] * argument)
-        flat *= 1 + 0.004 * random.standard_normal(loglam.shape)
-        flat[(loglam < low) | (loglam > high)] = 0
-        flat[dark[block]] = 0
-        fiberflat[block] = flat
-    return superflat, fiberflat
-
-
-@cache
-def _throughput_curve(band: str) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Grid of log10 wavelength [Å] and throughput at transparency 1, two 1D[npoint]."""
-    grid = loglam_grid(3000, 11500)
-    return grid, power_of_ten(smooth_curve(grid, LOG_THROUGHPUT[band], width=0.003))
-
-
-def throughput(camera: str, expnum: int, loglam: NDArray) -> NDArray[np.float64]:
-    """Electrons per 1e-17 erg/s/cm²/Å in a bin of 1e-4 dex, at log10 wavelengths [Å], for a unit flat field."""
-    return TRANSPARENCY[expnum] * on_grid(*_throughput_curve(camera[0]), loglam)
+        shape = np.ones_like(loglam)
+        for row_sine, row_cosine, phase_cosine, phase_sine in bumps:
+            shape += row_sine * phase_cosine[block] + row_cosine * phase_sine[block]
+        if camera[0] == "b":
+            shape += rise[block] * exp((BLUE_END - loglam) / 0.012)
+        flat[block] = level[block, np.newaxis] * shape * (usable[block] & (lamp(camera[0], loglam) > DARK_LIMIT))
+    return flat
 
 
 def is_calibrated(camera: str, loglam: NDArray) -> NDArray[np.bool_]:
@@ -233,32 +285,42 @@ def is_calibrated(camera: str, loglam: NDArray) -> NDArray[np.bool_]:
     return (loglam >= low) & (loglam <= high)
 
 
-def flux_correction(camera: str, expnum: int, seed: int, loglam: NDArray) -> NDArray[np.float32]:
-    """Multiplicative flux correction; the additive one is 0, as in every release.
-
-    Parameters
-    ----------
-    camera : str
-    expnum, seed : int
-    loglam : 2D[nfiber, nrow]
-        log10 wavelength [Å].
+def flux_correction(camera: str, expnum: int, seed: int) -> NDArray[np.float64]:
+    """Multiplicative flux correction A; the additive one is 0, as in every release.
 
     Returns
     -------
-    2D[nfiber, nrow]
-        float32 A [1], a parabola in loglam between 0.5 and 2. Sky fibers, and those without light, have A = 1.
+    1D[nfiber]
+        A [1] from 0.7 to 1.4, one number for both arms; 1 for sky fibers, and those without light.
     """
     fibers = plug_fibers(seed).select(fiber_numbers(camera))
-    random = random_stream(seed, "flux corrections", camera, expnum)
     # Drawn for every fiber, used or not: which fibers are dark does not change the others.
-    level, tilt, bend = random.uniform([[0.7], [-0.2], [-0.08]], [[1.45], [0.2], [0.08]], (3, NFIBER))[..., np.newaxis]
-    corrected = ~(fibers.sky | fibers.dark)
-    corr = np.empty(loglam.shape, dtype=np.float32)
-    for block in fiber_blocks(NFIBER):
-        argument = _across_band(camera, loglam[block])
-        parabola = level[block] * (1 + tilt[block] * argument + bend[block] * argument**2)
-        corr[block] = np.where(corrected[block, np.newaxis], parabola, 1)
-    return corr
+    level = random_stream(seed, f"flux corrections {camera[1]}", expnum=expnum).uniform(0.7, 1.4, NFIBER)
+    level[(fibers.number == 1)] = CORRECTION_OF_FIBER_1[expnum]
+    return np.where(fibers.sky | fibers.dark, 1, level)
+
+
+@cache
+def coadd_grid() -> tuple[float, float, float, int]:
+    """CRVAL1, CRPIX1, CD1_1 and number of points of the coadd's grid.
+
+    The grid is multiples of 1e-4 dex from the first above the bluest calibrated pixel of the plate to the last below
+    the reddest (idlspec2d ``spcoadd_v5``), so that pixels of many fibers lie beyond its ends.
+    """
+    ends = np.array([
+        ends_of_data(camera, expnum) for camera in CAMERAS for expnum in EXPOSURES
+    ])  # fmt: skip
+    first = math.floor((ends[:, 0].min() - 3.5) / COADD_STEP) + 1
+    last = math.floor((ends[:, 1].max() - 3.5) / COADD_STEP)
+    return 3.5 + first * COADD_STEP, 1.0, COADD_STEP, last - first + 1
+
+
+def ends_of_data(camera: str, expnum: int) -> tuple[float, float]:
+    """log10 wavelength [Å] of the bluest and of the reddest pixel of a camera exposure that can have data."""
+    rows = np.arange(DATA_ROWS[camera[0]][0], DATA_ROWS[camera[0]][1] + 1)
+    loglam = wavelength(camera, expnum)(rows)
+    data = loglam[is_calibrated(camera, loglam) & (lamp(camera[0], loglam) > LAMP_LIMIT)]
+    return float(data.min()), float(data.max())
 
 
 def distortion(seed: int) -> NDArray[np.float32]:
@@ -267,19 +329,20 @@ def distortion(seed: int) -> NDArray[np.float32]:
     Returns
     -------
     2D[1000, ncoadd]
-        float32 D for all fibers: (1 + a0) exp(a2 x + a3 y + a4 x y + a5 x² + a6 y² + (a7 x + a8 y + a9) L + a11 L²),
-        x and y the focal position in units of the plate's radius, L = 1 - (5070 Å/wavelength)².
+        float32 D of all fibers: :data:`DISTORT_PLACE`, with x and y the focal position in units of the plate's radius
+        and L = 1 - (5070 Å/wavelength)².
     """
-    random = random_stream(seed, "flux distortion")
-    a0, a2, a3, a4, a5, a6, a7, a8, a9, a11 = random.normal(0, 0.015, 10)
     fibers = plug_fibers(seed)
     x, y = fibers.xfocal[:, np.newaxis] / PLATE_RADIUS, fibers.yfocal[:, np.newaxis] / PLATE_RADIUS
-    red = 1 - (5070 * power_of_ten(-coadd_loglam(np.arange(NCOADD), COADD_GRID))) ** 2
-    position = a2 * x + a3 * y + a4 * x * y + a5 * x**2 + a6 * y**2
-    slope = a7 * x + a8 * y + a9
-    distort = np.empty((x.size, NCOADD), dtype=np.float32)
+    crval1, _, step, number = coadd_grid()
+    red = 1 - (5070 * power_of_ten(-(crval1 + np.arange(number) * step))) ** 2
+    a, b, c = np.array(DISTORT_SPECTROGRAPH)[(fibers.number - 1) // NFIBER].T[..., np.newaxis]
+    terms = zip(DISTORT_PLACE, (x, y, x * y, x**2, y**2), strict=True)
+    place = log(1 + a) + sum(factor * term for factor, term in terms)
+    slope = DISTORT_SLOPE[0] * x + DISTORT_SLOPE[1] * y + b
+    distort = np.empty((x.size, number), dtype=np.float32)
     for block in fiber_blocks(x.size):
-        distort[block] = (1 + a0) * exp(position[block] + slope[block] * red + a11 * red**2)
+        distort[block] = exp(place[block] + slope[block] * red + c[block] * red**2)
     return distort
 
 
@@ -308,10 +371,10 @@ class Instrument:
         float32 A [1]. B is 0.
     distort : 2D[nfiber, ncoadd]
         float32 D on the coadd grid.
-    means : dict
-        spcalib_mean, corr_mean, distort_mean: means of the whole stored images, which set the thresholds.
+    means : reduction.Means
+        Of the whole stored spcalib, A and D, which set the thresholds.
     xsigma : float
-        Median spatial width of the camera [pixels].
+        Largest of the four quadrants' median spatial widths [pixels].
 
     What follows from these is computed when it is asked for, so that a few fibers can be worked on at a time
     (:meth:`take`).
@@ -331,7 +394,7 @@ class Instrument:
     spcalib: NDArray[np.float32]
     corr: NDArray[np.float32]
     distort: NDArray[np.float32]
-    means: dict[str, float]
+    means: reduction.Means
     xsigma: float
 
     def take(self, fibers: slice) -> Self:
@@ -350,12 +413,17 @@ class Instrument:
     @cached_property
     def delta(self) -> NDArray[np.float64]:
         """Size of the rows [1e-4 dex], 2D[nfiber, nrow]."""
-        return bin_size(self.wave, self.row)
+        return reduction.bin_size(self.wave, self.row)
 
     @cached_property
     def inv_distort(self) -> NDArray[np.float64]:
         """1/D at the rows, 2D[nfiber, nrow]."""
-        return inverse_distortion(self.distort, COADD_GRID, self.loglam[:, : self.row.size])
+        return reduction.inverse_distortion(self.distort, coadd_grid()[0], self.loglam[:, : self.row.size])
+
+    @cached_property
+    def lit(self) -> NDArray[np.bool_]:
+        """True where there are data: rows that are not masked, fibers with light, a lamp that is bright enough."""
+        return (self.fiberflat > 0) & (self.superflat > LAMP_LIMIT)
 
     @cached_property
     def flat(self) -> NDArray[np.float64]:
@@ -378,19 +446,18 @@ def build_instrument(camera: str, expnum: int, seed: int) -> Instrument:
     row = np.arange(NROW[camera[0]])
     wave, columns, width = wavelength(camera, expnum), trace(camera), spatial_width(camera, seed)
     loglam = np.empty((NFIBER, NROW_STORED))
-    widths = np.empty((NFIBER, row.size))
-    x, spcalib = np.empty((2, NFIBER, row.size), dtype=np.float32)
+    x, spcalib, superflat, widths = np.empty((4, NFIBER, row.size), dtype=np.float32)
     for block in fiber_blocks(NFIBER):
         loglam[block] = some_fibers(wave, block)(np.arange(NROW_STORED))
         on_ccd = loglam[block, : row.size]
         spcalib[block] = throughput(camera, expnum, on_ccd) * is_calibrated(camera, on_ccd)
+        superflat[block] = lamp(camera[0], on_ccd)
         x[block] = some_fibers(columns, block)(row) + FLEXURE[expnum] / 2
         widths[block] = some_fibers(width, block)(row)
-    superflat, fiberflat = flat_fields(camera, seed)
-    corr = flux_correction(camera, expnum, seed, loglam)
+    corr = np.repeat(flux_correction(camera, expnum, seed).astype(np.float32)[:, np.newaxis], NROW_STORED, axis=1)
     distort = distortion(seed)
-    means = {"spcalib_mean": spcalib, "corr_mean": corr, "distort_mean": distort}
     own = fiber_numbers(camera)
+    of_quadrant = quadrant(row, x, {"b": "blue", "r": "red"}[camera[0]])
     return Instrument(
         seed=seed,
         camera=camera,
@@ -402,10 +469,10 @@ def build_instrument(camera: str, expnum: int, seed: int) -> Instrument:
         loglam=loglam,
         x=x,
         superflat=superflat,
-        fiberflat=fiberflat,
+        fiberflat=fiber_flat(camera, seed),
         spcalib=spcalib,
         corr=corr,
         distort=distort[own - 1],
-        means={name: float(image.mean(dtype=np.float64)) for name, image in means.items()},
-        xsigma=float(np.median(widths, overwrite_input=True)),
+        means=reduction.Means(*(float(image.mean(dtype=np.float64)) for image in (spcalib, corr, distort))),
+        xsigma=max(float(np.median(widths[of_quadrant == number])) for number in range(4)),
     )

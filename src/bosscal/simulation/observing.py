@@ -8,10 +8,22 @@ from numpy.typing import NDArray
 
 from bosscal.base.arithmetic import inverse
 from bosscal.base.elementary import cosine, log10
+from bosscal.base.splines import Spline
 from bosscal.noise.laws.optimal import optimal_variance
+from bosscal.noise.laws.optimal_noisy import noisy_weights_ratio, noisy_weights_scatter
 from bosscal.noise.sky import sky_term
-from bosscal.simulation.instrument import LIT, READNOISE, Instrument, build_instrument, throughput
-from bosscal.simulation.plate import Fibers, random_stream
+from bosscal.simulation.extraction import expose_and_extract
+from bosscal.simulation.instrument import (
+    BUNDLE,
+    CALIBRATED,
+    NBUNDLE,
+    READNOISE,
+    Instrument,
+    build_instrument,
+    lamp,
+    throughput,
+)
+from bosscal.simulation.plate import NFIBER, Fibers, fiber_blocks, random_stream
 from bosscal.simulation.spectra import is_bright_sky, loglam_grid, object_flux, on_grid, sky_electrons
 
 # Bits of SPPIXMASK that the simulation sets.
@@ -20,6 +32,8 @@ NEARBADPIXEL, FULLREJECT, PARTIALREJECT = 1 << 16, 1 << 18, 1 << 19
 BRIGHTSKY, NODATA, BADFLUXFACTOR = 1 << 23, 1 << 24, 1 << 26
 
 REJECTED_FRACTION = 0.002  # of all pixels with light
+EXTRACTED_BUNDLES = (0, NBUNDLE - 1)  # whose noise comes from pixels; the tutorial's fibers are in them
+SKY_MODEL_STEP = 0.01  # dex between breakpoints of what the extraction loses of the sky
 
 
 @dataclass(frozen=True)
@@ -40,17 +54,16 @@ class Truth:
     flux : 2D[nfiber, nrow]
         True object flux [1e-17 erg/s/cm²/Å]; 0 for sky fibers.
     eflux, esky : 2D[nfiber, nrow]
-        Flat-fielded electrons per row of object and sky; 0 where not lit. The sky is stored as it is: its model
-        has no error of its own, and what sky subtraction adds to the noise is drawn with the electrons.
+        Flat-fielded electrons per row of object and sky; 0 where not lit.
     electrons : 2D[nfiber, nrow]
         Detected electrons per row, superflat · fiberflat · (eflux + esky).
     sky_chi2 : 2D[nfiber, nrow]
         Relative chi² of the sky fibers, a smooth function of wavelength alone.
     sky_variance : 2D[nfiber, nrow]
-        Variance of a typical sky fiber [flat-fielded electrons²]: unit flat, the camera's mean read noise and
-        median spatial width.
+        Variance of a typical sky fiber [flat-fielded electrons²]: a fiber flat of 1, the camera's mean read noise and
+        its XSIGMA.
     variance : 2D[nfiber, nrow]
-        Variance with which ``electrons`` are drawn [electrons²].
+        Variance of ``electrons`` [electrons²]: that of the optimal extraction, and sky subtraction's.
     """
 
     seed: int
@@ -76,7 +89,7 @@ class Observation:
     ----------
     eflux, esky, eivar : float32
         Sky-subtracted flat-fielded electrons per row, the sky that was subtracted, inverse variance of eflux: that of
-        the extraction alone.
+        the extraction alone. The sky is the true one less what the extraction loses of it on average.
     mask : int32
         SPPIXMASK bits.
     """
@@ -88,7 +101,7 @@ class Observation:
 
 
 def sky_chi2(camera: str, expnum: int, seed: int, loglam: NDArray) -> NDArray[np.float64]:
-    """Relative chi² of the sky fibers at log10 wavelengths [Å]: 1.05-1.5, another curve for every exposure."""
+    """Relative chi² of the sky fibers at log10 wavelengths [Å]: 1.00-1.08, another curve for every exposure."""
     return on_grid(*_sky_chi2_curve(camera, expnum, seed), loglam)
 
 
@@ -97,11 +110,11 @@ def _sky_chi2_curve(camera: str, expnum: int, seed: int) -> tuple[NDArray[np.flo
     """Grid of log10 wavelength [Å] and relative chi², two 1D[npoint]."""
     random = random_stream(seed, "sky chi2", camera, expnum)
     grid = loglam_grid(2500, 11500)
-    low, high = log10(LIT[camera[0]])
+    low, high = log10(CALIBRATED[camera])
     argument = (grid - low) / (high - low)
     slow, fast = random.random(2)
     wave = 0.65 * cosine(0.7 * argument + slow) + 0.35 * cosine(1.9 * argument + fast)
-    return grid, 1.275 + 0.22 * wave
+    return grid, 1.04 + 0.04 * wave
 
 
 def truth(camera: str, expnum: int, seed: int) -> Truth:
@@ -125,55 +138,115 @@ def truth_with(instrument: Instrument) -> Truth:
     nrow = instrument.row.size
     loglam = instrument.loglam[:, :nrow]
     corr = instrument.corr[:, :nrow]
-    lit = instrument.fiberflat > 0
+    lit = instrument.lit
     flux = object_flux(fibers, loglam)
     # flux = eflux A D / (Delta spcalib), solved for eflux; light also falls where no standard calibrates it.
     per_flux = throughput(camera, expnum, loglam) * instrument.delta / corr
     eflux = lit * flux * instrument.inv_distort * per_flux
-    esky = lit * sky_electrons(camera[0], expnum, loglam) * instrument.delta
+    # The curve of the sky is in electrons that a fiber flat of 1 detects.
+    superflat = lamp(camera[0], loglam)
+    esky = lit * sky_electrons(camera[0], expnum, loglam) * instrument.delta / superflat
 
     flat = instrument.flat
     electrons = flat * (eflux + esky)
     chi2 = sky_chi2(camera, expnum, seed, loglam)
-    sky_variance = optimal_variance(esky, np.mean(READNOISE[camera]), instrument.xsigma)
+    mean_readnoise = np.mean(READNOISE[camera])
+    sky_variance = optimal_variance(superflat * esky, mean_readnoise, instrument.xsigma) * inverse(superflat) ** 2
     variance = optimal_variance(electrons, *instrument.pixel_noise) + flat**2 * sky_term(chi2, sky_variance)
     return Truth(
         seed, camera, expnum, fibers, loglam, lit, flux, eflux, esky, electrons, chi2, sky_variance, variance
     )  # fmt: skip
 
 
-def noise_streams(camera: str, expnum: int, seed: int) -> list[np.random.Generator]:
-    """Streams of random numbers for the electrons and for the rejected pixels of a camera exposure."""
-    return [random_stream(seed, purpose, camera, expnum) for purpose in ("electrons", "rejected pixels")]
+def observe(instrument: Instrument) -> Observation:
+    """Record a camera exposure's electrons with noise and their variance, estimated from themselves.
+
+    Two bundles and all sky fibers are extracted from pixels (:mod:`bosscal.simulation.extraction`). Of the others,
+    electrons are drawn with the variance of the optimal law, and less the few that noisy weights lose of the sky
+    fibers; their stated variance is that law times the ratio and the scatter that noisy weights have.
+    """
+    camera, expnum, seed = instrument.camera, instrument.expnum, instrument.seed
+    shape = instrument.fiberflat.shape
+    electrons, extracted, variance = np.zeros((3, *shape))
+    esky = np.zeros(shape)
+    of_subtraction = np.zeros(shape, dtype=np.float32)
+    mask, rejected = np.zeros(shape, dtype=np.int32), np.zeros(shape, dtype=bool)
+    random, of_law, of_rejection = (
+        random_stream(seed, purpose, camera, expnum) for purpose in ("electrons", "stated variance", "rejected pixels")
+    )
+    for block in fiber_blocks(NFIBER):
+        tool = instrument.take(block)
+        true = truth_with(tool)
+        electrons[block], esky[block] = true.electrons, true.esky
+        # What sky subtraction gets wrong, in flat-fielded electrons.
+        rms = np.sqrt(sky_term(true.sky_chi2, true.sky_variance))
+        of_subtraction[block] = rms * random.standard_normal(rms.shape)
+        mask[block], rejected[block] = _mask(true, of_rejection)
+
+    from_pixels = _from_pixels(instrument, electrons, extracted, variance)
+    lost = _lost_sky(instrument, electrons, extracted)
+    esky32, eflux, eivar = np.zeros((3, *shape), dtype=np.float32)
+    for block in fiber_blocks(NFIBER):
+        tool, flat = instrument.take(block), instrument.flat[block]
+        by_law = ~from_pixels[block]
+        missing = on_grid(*lost, tool.loglam[:, : shape[1]])
+        if by_law.any():
+            noise = (tool.pixel_noise[0][by_law], tool.pixel_noise[1][by_law])
+            rms = np.sqrt(optimal_variance(electrons[block][by_law], *noise))
+            number = electrons[block][by_law] + (flat * missing)[by_law] + rms * random.standard_normal(rms.shape)
+            spread = noisy_weights_scatter(number, *noise) * np.clip(of_law.standard_normal(rms.shape), -4, 4)
+            stated = optimal_variance(number, *noise) * noisy_weights_ratio(number, *noise) * (1 + spread)
+            extracted[block][by_law], variance[block][by_law] = number, stated
+        lit, inverse_flat = tool.lit, inverse(flat)
+        esky32[block] = lit * (esky[block] + missing)
+        eflux[block] = lit * (extracted[block] * inverse_flat + of_subtraction[block] - esky32[block])
+        good = lit & ~rejected[block]
+        eivar[block] = np.where(good, inverse(variance[block] * inverse_flat**2), 0)
+    return Observation(eflux, esky32, eivar, mask)
 
 
-def observe(truth: Truth, instrument: Instrument, streams: list[np.random.Generator]) -> Observation:
-    """Record electrons with noise, and estimate their variance from themselves, as the pipeline has to.
+def _from_pixels(instrument: Instrument, electrons: NDArray, extracted: NDArray, variance: NDArray) -> NDArray:
+    """Extract two bundles and all sky fibers into the last two arrays; which fibers these are, 1D[nfiber] of bool."""
+    random = random_stream(instrument.seed, "pixels", instrument.camera, instrument.expnum)
+    sigma, x, row, lit = instrument.width(instrument.row), instrument.x, instrument.row, instrument.lit
+    done = np.zeros(NFIBER, dtype=bool)
+    for bundle in EXTRACTED_BUNDLES:
+        fibers = slice(bundle * BUNDLE, (bundle + 1) * BUNDLE)
+        rows = np.flatnonzero(lit[fibers].any(axis=0))
+        extracted[fibers, rows], variance[fibers, rows] = expose_and_extract(
+            electrons[fibers, rows], x[fibers, rows], sigma[fibers, rows], row[rows], instrument.camera, random
+        )
+        done[fibers] = True
+    # Sky fibers elsewhere lie apart, each with no light of its neighbors.
+    alone = np.flatnonzero(instrument.fibers.sky & ~done)
+    fiber, rows = np.nonzero(lit[alone])
+    pixel = alone[fiber], rows
+    of_pixel = [np.asarray(values[pixel])[np.newaxis] for values in (electrons, x, sigma)]
+    found, stated = expose_and_extract(of_pixel[0], of_pixel[1], of_pixel[2], rows, instrument.camera, random)
+    extracted[pixel], variance[pixel] = found[0], stated[0]
+    done[alone] = True
+    return done
 
-    Parameters
-    ----------
-    truth : Truth
-    instrument : Instrument
-        Both of all fibers, or of the next fibers.
-    streams : list
-        :func:`noise_streams` of the camera exposure, from which all fibers' noise is drawn in order.
+
+def _lost_sky(instrument: Instrument, electrons: NDArray, extracted: NDArray) -> tuple[NDArray, NDArray]:
+    """What the extraction finds more of the sky than there is, on average (less, since noisy weights lose electrons).
 
     Returns
     -------
-    Observation
+    loglam, lost : 1D[npoint]
+        Even log10 wavelengths [Å], and flat-fielded electrons: a spline through all sky fibers.
     """
-    random, random_rejection = streams
-    flat = instrument.flat
-    inverse_flat = inverse(flat)
-    esky = truth.esky.astype(np.float32)
-    electrons = truth.electrons + np.sqrt(truth.variance) * random.standard_normal(truth.electrons.shape)
-    eflux = ((electrons * inverse_flat - esky) * truth.lit).astype(np.float32)
-
-    recorded = flat * (eflux.astype(np.float64) + esky)
-    variance = optimal_variance(recorded, *instrument.pixel_noise) * inverse_flat**2
-    mask, rejected = _mask(truth, random_rejection)
-    eivar = np.where(truth.lit & ~rejected, inverse(variance), 0)
-    return Observation(eflux, esky, eivar.astype(np.float32), mask)
+    sky = np.flatnonzero(instrument.fibers.sky & ~instrument.fibers.dark)
+    fiber, row = np.nonzero(instrument.lit[sky])
+    pixel = sky[fiber], row
+    loglam = instrument.loglam[pixel]
+    order = np.argsort(loglam, kind="stable")
+    flat, loglam = instrument.flat[pixel][order], loglam[order]
+    residual = (extracted[pixel] - electrons[pixel])[order] * inverse(flat)
+    # The weight is of detected electrons, in which the loss is much the same everywhere.
+    breakpoints = np.linspace(loglam[0], loglam[-1], round((loglam[-1] - loglam[0]) / SKY_MODEL_STEP) + 1)
+    grid = loglam_grid(3000, 11500)
+    return grid, Spline(loglam, residual, flat**2, breakpoints, 4)(grid)
 
 
 def fiber_mask(fibers: Fibers) -> NDArray[np.int32]:

@@ -28,12 +28,15 @@ FOLDER = REDUX / str(PLATE)
 
 # Fibers that the tutorial shows, with the target types they had there.
 TUTORIAL_FIBERS = {1: "QSO", 12: "SKY", 486: "SKY"}
+# Where the simulation puts them [plate radii], so that the plate's distortion gives them the D that was published.
+TUTORIAL_PLACES = {1: (0.52, -0.60), 12: (0.4155, -0.4841), 486: (-0.58, 0.62)}
+TUTORIAL_BRIGHTNESS = {1: 0.6}  # a quasar that is fainter than the sky
 # Per spectrograph; every other fiber is a GALAXY.
 TARGETS = {"SKY": 40, "SPECTROPHOTO_STD": 10, "QSO": 100, "NA": 20}
 NDEAD, NUNPLUGGED = 3, 2
 
 # Flux at 6000 Å [1e-17 erg/s/cm²/Å], faintest and brightest, and redshift, lowest and highest.
-BRIGHTNESS = {"QSO": (4, 40), "GALAXY": (4, 30), "SPECTROPHOTO_STD": (30, 250), "NA": (4, 60), "SKY": (0, 0)}
+BRIGHTNESS = {"QSO": (1, 30), "GALAXY": (2, 20), "SPECTROPHOTO_STD": (20, 160), "NA": (2, 40), "SKY": (0, 0)}
 REDSHIFT = {
     "QSO": (0.6, 3.0), "GALAXY": (0.2, 0.7), "SPECTROPHOTO_STD": (-5e-4, 5e-4), "NA": (0.6, 3.0), "SKY": (0, 0)
 }  # fmt: skip
@@ -144,12 +147,14 @@ def plug_fibers(seed: int) -> Fibers:
     lit = high > 0  # not sky
     brightness = np.zeros(number.size)
     brightness[lit] = low[lit] * exp(level[lit] * log(high[lit] / low[lit]))  # as many in every magnitude
+    brightness[np.array(list(TUTORIAL_BRIGHTNESS)) - 1] = list(TUTORIAL_BRIGHTNESS.values())
     low, high = np.array([REDSHIFT[name] for name in objtype]).T
     redshift = random.uniform(low, high)
 
     radius = PLATE_RADIUS * np.sqrt(random.random(number.size))
     angle = random.uniform(0, 2 * np.pi, number.size)
     xfocal, yfocal = radius * cosine(angle / (2 * np.pi)), radius * sine(angle / (2 * np.pi))
+    xfocal[fixed], yfocal[fixed] = PLATE_RADIUS * np.array(list(TUTORIAL_PLACES.values())).T
     dec = PLATE_CENTER[1] + yfocal / PLATE_SCALE
     return Fibers(
         number=number,

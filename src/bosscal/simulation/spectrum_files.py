@@ -15,7 +15,7 @@ from bosscal.base.files import Pathlike
 from bosscal.calibration.pipeline import add_error_floor, coadd_loglam
 from bosscal.noise.laws.optimal import optimal_variance
 from bosscal.simulation.fits_format import EXPTIME, GZIP_FORMAT, Hdu, mark_simulated, padded, write_fits
-from bosscal.simulation.instrument import COADD_GRID, NCOADD, READNOISE, is_calibrated, throughput
+from bosscal.simulation.instrument import READNOISE, coadd_grid, is_calibrated, lamp, throughput
 from bosscal.simulation.plate import (
     EXPOSURES,
     MJD,
@@ -115,7 +115,7 @@ def _coadd_hdus(fiber: int, seed: int) -> list[Hdu]:
         "VERS2D": RUN2D,
         "RUN2D": RUN2D,
         "COEFF0": (round(float(coadd["loglam"][0]), 4), "log10 wavelength of the first pixel"),
-        "COEFF1": (COADD_GRID[2], "log10 step per pixel"),
+        "COEFF1": (coadd_grid()[2], "log10 step per pixel"),
         "BUNIT": "1E-17 erg/cm^2/s/Ang",
         "PLUG_RA": (fibers.ra[0], "[deg]"),
         "PLUG_DEC": (fibers.dec[0], "[deg]"),
@@ -136,7 +136,8 @@ def _coadd_hdus(fiber: int, seed: int) -> list[Hdu]:
 def _coadd(fibers: Fibers, seed: int) -> NDArray:
     """Coadded spectrum of one fiber, with the noise of a typical instrument."""
     fiber = int(fibers.number[0])
-    loglam = coadd_loglam(np.arange(NCOADD), COADD_GRID)
+    *keywords, number = coadd_grid()
+    loglam = coadd_loglam(np.arange(number), keywords)
     flux = object_flux(fibers, loglam[np.newaxis])[0]
     ivar, weighted_sky = np.zeros((2, loglam.size))
     wdisp = np.zeros(loglam.size)
@@ -144,7 +145,8 @@ def _coadd(fibers: Fibers, seed: int) -> NDArray:
         calibrated = is_calibrated(camera, loglam)
         wdisp[calibrated] = line_sigma(camera[0], loglam[calibrated])
         for expnum in EXPOSURES:
-            per_flux = throughput(camera, expnum, loglam)
+            # Of detected electrons, where the fiber flat is 1; the bins are those of the grid.
+            per_flux = throughput(camera, expnum, loglam) * lamp(camera[0], loglam)
             sky = sky_electrons(camera[0], expnum, loglam)
             variance = optimal_variance(flux * per_flux + sky, np.mean(READNOISE[camera]), TYPICAL_WIDTH)
             of_exposure = calibrated * add_error_floor(flux * per_flux, 1 / variance) * per_flux**2
