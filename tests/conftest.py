@@ -28,6 +28,15 @@ def real_data():
 
 
 @pytest.fixture(scope="session")
+def published_data():
+    """Curves that were read off the tutorial's published figures, which only some machines have."""
+    folder = Path(os.environ.get("BOSS_PUBLISHED_DATA") or REPOSITORY.parent / "shared" / "published")
+    if not folder.is_dir():
+        pytest.skip(f"no curves of the published figures at {folder}; set BOSS_PUBLISHED_DATA to their folder")
+    return folder
+
+
+@pytest.fixture(scope="session")
 def red_traceset_file():
     """A real two-phase red wavelength trace set of BOSS, which pydl ships with its tests."""
     import pydl.pydlutils

@@ -386,7 +386,10 @@ def test_corrections(root, truths):
     assert 0.78 < distort.min() < 0.98
     assert 1.4 < distort.max() < 1.6
     wavelength = 10 ** (header["CRVAL1"] + np.arange(distort.shape[1]) * header["CD1_1"])
-    published = {1: {4300: 0.984, 6139: 1.053, 9966: 1.163}, 486: {4320: 1.2594, 4959: 1.1805, 6000: 1.14, 9096: 1.1265}}
+    published = {
+        1: {4300: 0.984, 6139: 1.053, 9966: 1.163},
+        486: {4320: 1.2594, 4959: 1.1805, 6000: 1.14, 9096: 1.1265},
+    }
     for fiber, curve in published.items():
         found = np.interp(list(curve), wavelength, distort[fiber - 1])
         np.testing.assert_allclose(found, list(curve.values()), atol=0.006)

@@ -101,7 +101,7 @@ WIDTH = {
     "r": ((1.2668, 0.0552, 0.0780), (1.2669, 0.2705, 0.0496)),
 }
 # Fiber flats of the published fibers, size and period [rows] of bumps, and where the rise at the blue end is 1 [dex].
-FLAT_LEVEL = {1: {"b": 0.79, "r": 0.755}, 12: {"b": 0.98, "r": 0.98}, 486: {"b": 0.94, "r": 0.935}}
+FLAT_LEVEL = {1: {"b": 0.78, "r": 0.75}, 12: {"b": 0.98, "r": 0.985}, 486: {"b": 0.93, "r": 0.93}}
 FLAT_BUMPS = ((0.0025, 140.0), (0.006, 620.0), (0.012, 2600.0))
 BLUE_END = 3.5465
 CORRECTION_OF_FIBER_1 = {158842: 0.700, 158843: 0.715}
@@ -213,7 +213,7 @@ def spatial_width(camera: str, seed: int) -> TraceSet:
     first, last = np.array(WIDTH[camera[0]])
     coeff = (first + last) / 2 + (last - first) / 2 * argument
     # The figures show fibers at the ends of the slit; between them the focus is better, and every bundle has its own.
-    coeff[:, 0] -= {"b": 0.02, "r": 0.10}[camera[0]] * (1 - argument[:, 0] ** 2)
+    coeff[:, 0] -= {"b": 0.02, "r": 0.10}[camera[0]] * (1 - argument[:, 0] ** 2) ** 2
     coeff[BUNDLE:-BUNDLE, 0] += np.repeat(random.uniform(-0.01, 0.01, NBUNDLE), BUNDLE)[BUNDLE:-BUNDLE]
     return TraceSet(coeff, 0.0, NROW[camera[0]] - 1.0)
 
