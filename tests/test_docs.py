@@ -21,8 +21,9 @@ from bosscal.calibration.measurement import measure
 from bosscal.noise.laws import LAWS, PREDICTIONS, label_of
 from bosscal.noise.profile import effective_width
 from bosscal.noise.sky import clipped_chi2, sky_term
-from bosscal.results.comparison import compare_fibers
+from bosscal.results.comparison import compare_fibers, stack
 from bosscal.results.prediction import predict
+from bosscal.results.releases import compare_releases, pair_releases
 from bosscal.run.configuration import read_configuration
 from bosscal.run.releases import read_releases, spec_paths
 from bosscal.survey.frames import read_frames
@@ -687,3 +688,52 @@ def test_the_tutorials_numbers_on_the_simulated_plate(default_run):
         assert our_absolute == pytest.approx(row["tutorial_max_absdiff"], abs=6e-6)
         assert ours == pytest.approx(relative, rel=0.15)
         assert our_absolute == pytest.approx(absolute, rel=0.4)
+
+
+# ------------------------------------------------------------------------------------- two releases, free strengths
+
+
+def test_position_correction_of_two_spectra(exposures):
+    """Protects the numbers of T in docs/calibration.md, and what they do to the noise of the later release."""
+    laws = RELEASES["dr12"].noise_law, RELEASES["dr14"].noise_law
+    found = {}
+    for target, camera in (((6148, 56209, 743), "r2"), ((5201, 55832, 178), "r1")):
+        of_releases = [exposures(release, *target, camera=camera) for release in ("dr12", "dr14")]
+        found[target[0]] = compare_releases(pair_releases(*of_releases, laws))
+    table = found[6148]
+    assert [table["thrucorr_red"].min(), table["thrucorr_red"].max()] == pytest.approx([1.22, 1.34], abs=6e-3)
+    assert [table["altitude"].min(), table["altitude"].max()] == pytest.approx([60, 67], abs=0.5)
+    assert [table["noise_ratio"].min(), table["noise_ratio"].max()] == pytest.approx([1.08, 1.13], abs=6e-3)
+    assert np.abs(table["noise_ratio_thrucorr"] - 1.02).max() < 6e-3
+    table = found[5201]
+    assert table["thrucorr_red"].max() == pytest.approx(2, abs=0.1)
+    assert [table["noise_ratio"].min(), table["noise_ratio"].max()] == pytest.approx([1.14, 1.19], abs=6e-3)
+    assert [table["noise_ratio_thrucorr"].min(), table["noise_ratio_thrucorr"].max()] == pytest.approx(
+        [0.85, 0.90], abs=6e-3
+    )
+
+
+def test_free_strengths_of_the_page(exposures, simulated):
+    """Protects the table of free strengths in docs/noise.md: median and middle 68 % over blue camera exposures."""
+    (table,) = table_of(REPOSITORY / "docs/noise.md", "spectra")
+    for name, row in table.items():
+        fits = []
+        if name.startswith("simulated"):
+            whole = simulated("b1", simulation.EXPOSURES[0])
+            fits = compare_fibers(whole, predict(whole, RELEASES["sim"].noise_law))
+        else:
+            release = name.split()[0].lower()
+            settings = RELEASES[release]
+            for *spectrum, camera in listed(release):
+                of_file = exposures(release, *spectrum, camera=camera) if camera[0] == "b" else []
+                for exposure in of_file:
+                    if release == "dr12" or exposure.lambda_eff[0] != 4000:
+                        fits.append(
+                            compare_fibers(exposure, predict(exposure, settings.noise_law, 0, settings.thrucorr))
+                        )
+            fits = stack(fits)
+        for heading, column in (
+            ("strength of the sky term", "fit_sky"), ("background [electron per pixel]", "fit_background"),
+        ):  # fmt: skip
+            quantiles = np.quantile(np.ma.asarray(fits[column]).compressed(), [0.5, 0.16, 0.84])
+            assert numbers(row[heading]) == pytest.approx(quantiles, abs=0.006), (name, column)

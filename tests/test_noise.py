@@ -629,3 +629,20 @@ def test_estimated_blue_rows_hardly_matter(real_data):
         variance = optimal_variance(total, of_pixel, exposure["header"]["XSIGMA"])
         medians.append(compare(exposure["without_floor"], variance, exposure["valid"]).median)
     assert np.ptp(medians) < 1e-3
+
+
+def test_fit_of_strengths_finds_what_is_there():
+    """Protects the free strengths: a sky term of 1.3 times its size and 2 electrons in every pixel are found, and a
+    fiber without a sky term has no strength of one."""
+    random = np.random.default_rng(5)
+    electrons = random.uniform(20, 400, (2, 3000))
+    law = optimal_variance(electrons, 2.0, 1.1)
+    sky = random.uniform(0, 40, electrons.shape)
+    sky[1] = 0
+    per_electron = (optimal_variance(electrons, np.sqrt(4.1), 1.1) - law) / 0.1
+    variance = (law + 1.3 * sky + 2 * per_electron) * random.normal(1, 0.01, law.shape)
+    fit = noise_fit.fit_strengths(variance, law, sky, per_electron, np.ones(law.shape, dtype=bool))
+    assert fit.sky[0] == pytest.approx(1.3, abs=4 * fit.sky_error[0])
+    np.testing.assert_allclose(fit.background, 2, atol=4 * fit.background_error.max())
+    assert 0 < fit.background_error.max() < 0.05
+    assert fit.sky.mask.tolist() == fit.sky_error.mask.tolist() == [False, True]

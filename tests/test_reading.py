@@ -215,7 +215,7 @@ def flat_of_other_camera(paths, others):
 
 def calibration_for_flat(paths, others):
     paths[2] = paths[3]
-    return r"spFluxcalib-r1-00158843\.fits\.gz: has 1 HDUs, and number 2 is needed"
+    return r"spFluxcalib-r1-00158843\.fits\.gz: has 3 HDUs, and number 3 is needed"
 
 
 def distortion_of_one_spectrograph(paths, others):

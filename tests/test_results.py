@@ -1,16 +1,19 @@
 """Predictions, the comparison of every fiber, the summary, and the spCalib file."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from astropy.io import fits
+from astropy.table import Table
 from simulated import HEADER, SEED, frame_exposure, read_simulated
 
 from bosscal import simulation
 from bosscal.base.errors import UserError
 from bosscal.calibration.measurement import measure
 from bosscal.calibration.pipeline import calibrate_exposure
+from bosscal.calibration.thrucorr import measure_thrucorr
 from bosscal.calibration.tutorial import reconstruct
 from bosscal.noise.laws.optimal import optimal_variance
 from bosscal.noise.sky import sky_statistics
@@ -140,11 +143,11 @@ def test_other_order_of_amplifiers(red_exposure, red_prediction, red_table):
 
 
 def test_simulated_noise_follows_its_law(red_table):
-    """Protects the chain from law to ranking on a plate that is simulated with the optimal law: no law that differs
-    by more than the sky term's own uncertainty wins, and stars show the floor."""
+    """Protects the chain from law to ranking on a plate with the extraction of DR12: no law that differs by more than
+    the sky term's own uncertainty wins, and stars show the floor."""
     lit = red_table["npix"] > 0
     assert set(red_table["noise_best"][lit]) <= {"optimal_sky", "optimal_noisy_sky", "tutorial_sky"}  # a percent apart
-    np.testing.assert_allclose(red_table["noise_ratio_median"][lit], 0.99, atol=0.015)
+    np.testing.assert_allclose(red_table["noise_ratio_median"][lit], 1, atol=0.015)
     bright = lit & (red_table["objtype"] == "SPECTROPHOTO_STD")
     assert np.ma.median(red_table["fit_b"][bright]) == pytest.approx(0.028, abs=0.003)
     assert (np.abs(red_table["ratio_readnoise_weighted_sky"][bright] - 1) > 0.05).all()
@@ -185,7 +188,8 @@ def test_ratio_of_the_tutorial_has_one_definition(red_exposure, red_prediction, 
         _, _, table = spec_tables[1, camera, SECOND]
         assert table["evar_ratio_median"][0] > 0
     assert spec_tables[1, "r1", SECOND][2]["evar_ratio_median"][0] == pytest.approx(
-        red_table["evar_ratio_median"][0], abs=0.02
+        red_table["evar_ratio_median"][0],
+        abs=0.05,  # a spec file has the largest of the quadrants' widths
     )
 
 
@@ -211,9 +215,9 @@ def test_both_kinds_of_files_give_the_same_noise(spec_tables, red_table):
     """Protects the comparison from the kind of file: the same law explains the same fiber's variance alike."""
     _, _, table = spec_tables[1, "r1", SECOND]
     for name in ("ratio_optimal", "ratio_readnoise_weighted", "ratio_tutorial", "ratio_readnoise_limit"):
-        assert table[name][0] == pytest.approx(red_table[name][0], abs=0.02)
-    # Of a spec file, the sky term is one number for all wavelengths.
-    assert table["noise_ratio_median"][0] == pytest.approx(1, abs=0.05)
+        assert table[name][0] == pytest.approx(red_table[name][0], abs=0.05)
+    # Of a spec file, the sky term is one number for all wavelengths, and so is the width, the largest there is.
+    assert table["noise_ratio_median"][0] == pytest.approx(1, abs=0.1)
 
 
 def test_allowed_bits_let_pixels_in(red_exposure):
@@ -276,7 +280,7 @@ def test_export_turns_flux_into_electrons_and_back(red_exposure, red_prediction)
     assert lit.sum() > 0.5 * lit.size
     of_object = images["ELECTRONS"].astype(float) - images["SKY"]
     flux = of_object * images["CALIB"] + images["ADDITIVE"]
-    scale = np.abs(images["ELECTRONS"] * images["CALIB"]) + np.abs(images["ADDITIVE"])
+    scale = (np.abs(images["ELECTRONS"]) + images["SKY"]) * images["CALIB"] + np.abs(images["ADDITIVE"])
     np.testing.assert_array_less(np.abs(flux - red_exposure.flux)[lit], 1e-6 * scale[lit] + 1e-9)
     ratio = np.median((images["EVAR"] / np.maximum(images["EVARPRED"], 1e-9))[lit & (images["EVAR"] > 0)])
     assert ratio == pytest.approx(1, abs=0.01)
@@ -311,3 +315,39 @@ def test_export_is_a_fits_file_that_says_what_it_holds(tmp_path, red_exposure, r
         ]  # fmt: skip
         assert hdus["PLUGMAP"].data["FIBERID"].tolist() == list(range(1, 21))
         assert hdus["PLUGMAP"].data["OBJTYPE"].tolist() == few.objtype.tolist()
+
+
+# ------------------------------------------------------------------------------------------------- two releases
+
+
+def test_thrucorr_from_two_skies():
+    """Protects T: the ratio of the electrons of the two skies, smooth, whatever single pixels do; a pixel without data
+    in one of the releases takes no part."""
+    random = np.random.default_rng(3)
+    loglam = np.linspace(3.56, 3.80, 2500)
+    true = 1 + 1.5 * (loglam - 3.6)
+    sky = 60 + 30 * np.sin(40 * loglam)
+
+    def one(electrons):
+        good = np.ones((1, loglam.size), dtype=bool)
+        return SimpleNamespace(good_electrons=good, sky_electrons=electrons[np.newaxis])
+
+    earlier = one(sky * random.normal(1, 0.02, sky.size))
+    later = one(sky / true)
+    later.sky_electrons[0, 100:110] *= 5
+    later.good_electrons[0, 500] = False
+    found = measure_thrucorr(earlier, loglam, later, loglam)
+    np.testing.assert_allclose(found.thrucorr, true, rtol=0.006)
+    assert found.residual == pytest.approx(0.02, rel=0.1)
+    assert np.isnan(found.ratio[500])
+    later.good_electrons[:] = False
+    assert measure_thrucorr(earlier, loglam, later, loglam) is None
+
+
+def test_summary_takes_the_corrected_ratio_of_its_spectrum(red_table):
+    """Protects `noise_ratio_thrucorr`: that of the same camera exposure, and masked elsewhere."""
+    key = {name: red_table[name][0] for name in ("release", "plate", "mjd", "camera", "expnum")}
+    releases = Table({**{name: [value] for name, value in key.items()}, "fiber": [1], "noise_ratio_thrucorr": [0.97]})
+    summary = summarize([target(fiber=1), target(fiber=12)], red_table, [releases])
+    assert summary["noise_ratio_thrucorr"][0] == 0.97
+    assert summary["noise_ratio_thrucorr"].mask.tolist() == [False, True]

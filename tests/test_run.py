@@ -43,7 +43,7 @@ def test_releases_are_where_the_survey_has_them():
         later = release.sas_path.endswith("/eboss")
         assert release.thrucorr == later
     assert {name: release.noise_law for name, release in RELEASES.items()} == {
-        "sim": "optimal",
+        "sim": "optimal_noisy",
         "dr12": "optimal_noisy",
         "dr12-sequels": "optimal_noisy",
         "dr13": "bundle",

@@ -23,7 +23,8 @@ rule compare:
 
 rule summarize:
     input:
-        get_comparisons,
+        comparisons=get_comparisons,
+        releases=get_release_comparisons,
     output:
         report(f"{COMPARE}/summary.ecsv", caption="../report/summary.rst", category="Tables"),
     log:

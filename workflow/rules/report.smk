@@ -10,9 +10,17 @@ def get_spectra_figures(wildcards):
     ]
 
 
+def get_releases_figures(wildcards):
+    return [
+        f"results/figures/{folder}-{fiber:04d}{kind.suffix}.png"
+        for folder, fiber in get_earlier_releases()
+        for kind in kinds.OF_RELEASES
+    ]
+
+
 def get_all_figures(wildcards):
     """PNG and PDF of every figure."""
-    figures = get_spectra_figures(wildcards) + get_plates_figures(wildcards)
+    figures = get_spectra_figures(wildcards) + get_plates_figures(wildcards) + get_releases_figures(wildcards)
     return figures + [path.removesuffix(".png") + ".pdf" for path in figures]
 
 
@@ -57,6 +65,7 @@ rule report:
         get_comparisons,
         summary=rules.summarize.output[0],
         figures=get_spectra_figures,
+        releases=get_releases_figures,
         budget_tables=get_budget_tables,
         plates=get_plates_figures,
         outliers=get_outliers,

@@ -28,3 +28,52 @@ rule measure_spec:
         thrucorr=lambda wildcards: RELEASES[wildcards.release].thrucorr,
     script:
         "../scripts/measure_spec.py"
+
+
+def get_two_spec_files(wildcards):
+    """The full spec file of a target, and that of an earlier release in the run."""
+    place = (f"{wildcards.release}/{wildcards.plate_mjd}", int(wildcards.fiber))
+    if place not in get_earlier_releases():
+        not_asked_for("an earlier release of {release}/{plate_mjd}-{fiber}".format(**wildcards))
+    plate, mjd = map(int, wildcards.plate_mjd.split("-"))
+    return [
+        mirrored(release, get_spec_path(release, "spec", plate, mjd, int(wildcards.fiber)))
+        for release in (get_earlier_releases()[place], wildcards.release)
+    ]
+
+
+# One spectrum in two releases, of which only the later has a chromatic fiber-position correction T: its sky gives T.
+rule compare_releases:
+    input:
+        get_two_spec_files,
+    output:
+        "results/compare/{release}/{plate_mjd}/releases-{fiber}.ecsv",
+        report(
+            "results/figures/{release}/{plate_mjd}-{fiber}-releases.png",
+            caption="../report/releases.rst",
+            category="Figures",
+            labels={"target": "{release} {plate_mjd}-{fiber}", "figure": "Two releases"},
+        ),
+        "results/figures/{release}/{plate_mjd}-{fiber}-releases.pdf",
+    log:
+        "results/logs/compare_releases/{release}/{plate_mjd}/{fiber}.log",
+    benchmark:
+        "results/benchmarks/compare_releases/{release}/{plate_mjd}/{fiber}.tsv"
+    conda:
+        ENVIRONMENT
+    params:
+        code=code("compare_releases.py"),
+        releases=lambda wildcards: [
+            get_earlier_releases()[f"{wildcards.release}/{wildcards.plate_mjd}", int(wildcards.fiber)],
+            wildcards.release,
+        ],
+        noise_laws=lambda wildcards, input: [
+            RELEASES[release].noise_law
+            for release in (
+                get_earlier_releases()[f"{wildcards.release}/{wildcards.plate_mjd}", int(wildcards.fiber)],
+                wildcards.release,
+            )
+        ],
+        mask_allow=MASK_ALLOW,
+    script:
+        "../scripts/compare_releases.py"

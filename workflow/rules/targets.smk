@@ -149,3 +149,23 @@ def get_comparisons(wildcards=None):
     frames = [f"results/compare/{folder}/{unit}.ecsv" for folder, unit in get_folders("frames")]
     spectra = {(target.folder, target.fiber): None for target in get_targets() if target.products == "spec"}
     return frames + [f"results/compare/{folder}/spec-{fiber:04d}.ecsv" for folder, fiber in spectra]
+
+
+@cache
+def get_earlier_releases():
+    """(folder, fiber) of a target from a spec file whose release has T, to a release in the run that has it without."""
+    spectra = defaultdict(list)
+    for target in get_targets():
+        if target.products == "spec":
+            spectra[target.plate_mjd, target.fiber].append(target)
+    pairs = {}
+    for (plate_mjd, fiber), of_fiber in spectra.items():
+        earlier = [target.release for target in of_fiber if not RELEASES[target.release].thrucorr]
+        later = [target for target in of_fiber if RELEASES[target.release].thrucorr]
+        pairs |= {(target.folder, fiber): earlier[0] for target in later if earlier}
+    return pairs
+
+
+def get_release_comparisons(wildcards=None):
+    """The tables of spectra that the run has in two releases."""
+    return [f"results/compare/{folder}/releases-{fiber:04d}.ecsv" for folder, fiber in get_earlier_releases()]

@@ -19,12 +19,17 @@ def by_name(paths):
     return {f"{Path(path).parent.name}/{Path(path).stem}": Path(path) for path in paths}
 
 
-def figures_of(target, files):
-    """PNG bytes of a target's figures, by a few words on what each shows."""
-    return {
-        f"{kind.words} of {target.key}": files[f"{target.key}{kind.suffix}"].read_bytes()
+def figures_of(target, files, releases):
+    """PNG bytes of a target's figures, by a few words on what each shows; those of all its exposures once."""
+    named = {
+        f"{kind.words} of {target.key}": files[f"{target.key}{kind.suffix}"]
         for kind in kinds.of_spectra(target.products)
     }
+    for kind in kinds.OF_RELEASES:
+        name = f"{target.folder}-{target.fiber:04d}"
+        if path := releases.pop(f"{name}{kind.suffix}", None):
+            named[f"{kind.words} of {name}"] = path
+    return {words: path.read_bytes() for words, path in named.items()}
 
 
 def plates_of(files, outliers):
@@ -48,21 +53,21 @@ def headers_of(exposures, spec_exposures):
             yield CameraExposure.read(path).header
 
 
-def main(run, targets, summary, figures, budget_tables, plates, outliers, exposures, spec_exposures, output):
+def main(run, targets, summary, figures, releases, budget_tables, plates, outliers, exposures, spec_exposures, output):
     """Write the page from tables, figures and the headers of the camera exposures."""
     for name, paths in (
         ("tables", [summary, *budget_tables, *outliers]),
         ("headers of", [*exposures, *spec_exposures]),
     ):
         logger.info("read %s %s", name, ", ".join(paths))
-    logger.info("read figures %s", ", ".join([*figures, *plates]))
-    figures = by_name(figures)
+    logger.info("read figures %s", ", ".join([*figures, *releases, *plates]))
+    figures, releases = by_name(figures), by_name(releases)
     html = render(
         run=run | {"summary": summary},
         targets=targets,
         summary=read_table(summary),
         budget=stack([read_table(path) for path in budget_tables]) if budget_tables else None,
-        figures=[figures_of(target, figures) for target in targets if not target.whole_plate],
+        figures=[figures_of(target, figures, releases) for target in targets if not target.whole_plate],
         plates=plates_of(by_name(plates), outliers),
         headers=list(headers_of(exposures, spec_exposures)),
         versions=library_versions(),
@@ -79,6 +84,7 @@ if "snakemake" in globals():
             [Target(**target) for target in params.targets],
             files.summary,
             files.figures,
+            files.releases,
             files.budget_tables,
             files.plates,
             files.outliers,

@@ -6,6 +6,7 @@ comparison, fit and figures read a :class:`Measurement` and never ask where it c
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, fields, replace
 from functools import singledispatch
 from typing import Any
@@ -111,6 +112,11 @@ class Measurement:
         nothing = np.zeros_like(self.object_electrons)
         sky = self.sky_electrons
         return replace(self, electrons=sky, object_electrons=nothing, neighbor_electrons=sky)
+
+    def with_background(self, light: float) -> Measurement:
+        """The same with so much light in every pixel [electrons], whose noise adds to the read noise."""
+        readnoise = tuple(math.sqrt(value**2 + light) for value in self.header.readnoise)
+        return replace(self, header=replace(self.header, readnoise=readnoise))
 
     def with_measured_order(self) -> Measurement:
         """The same with the read noises of the quadrants in the order in which they are measured."""

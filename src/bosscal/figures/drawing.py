@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 from bosscal.base.discovery import import_one
 from bosscal.base.files import Pathlike
-from bosscal.figures.kinds import OF_EXPOSURES, OF_PLATES, OF_SPECTRA, Kind
+from bosscal.figures.kinds import OF_EXPOSURES, OF_PLATES, OF_RELEASES, OF_SPECTRA, Kind
 from bosscal.figures.style import save, style
 from bosscal.results.prediction import Prediction
+from bosscal.results.releases import Pair
 from bosscal.results.spectrum import Spectrum
 from bosscal.survey.exposure import FrameExposure
 
@@ -34,6 +35,11 @@ def draw_exposure(exposure: FrameExposure, prediction: Prediction, table: Table,
 def draw_plate(tables: Sequence[Table], paths: Iterable[Pathlike]) -> None:
     """Draw the figures of a plate, given the tables of its camera exposures."""
     _draw(OF_PLATES, paths, tables)
+
+
+def draw_releases(pairs: Sequence[Pair], paths: Iterable[Pathlike]) -> None:
+    """Draw the figures of a spectrum in two releases."""
+    _draw(OF_RELEASES, paths, pairs)
 
 
 def _draw(kinds: Sequence[Kind], paths: Iterable[Pathlike], *content: Any) -> None:

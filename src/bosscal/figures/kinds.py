@@ -43,6 +43,8 @@ OF_EXPOSURES = (
 )
 # Of whole plates: ``draw(tables)``, with the tables of all camera exposures.
 OF_PLATES = (Kind("overview", "-overview", "All camera exposures", ("frames",)),)
+# Of spectra that a run has in two releases: ``draw(pairs)``, with bosscal.results.releases.Pair.
+OF_RELEASES = (Kind("releases", "-releases", "Two releases", ("spec",)),)
 
 
 def of_spectra(products: str) -> tuple[Kind, ...]:

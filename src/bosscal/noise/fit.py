@@ -108,41 +108,126 @@ def fit_variance(
     VarianceFit
         Masked for fibers with fewer than four valid pixels, which cannot determine three coefficients.
     """
-    valid = valid & np.isfinite(variance) & (variance > 0) & np.isfinite(electrons) & np.isfinite(object_electrons)
-    fitted = valid.sum(axis=1) >= 4
+    valid = valid & np.isfinite(electrons) & np.isfinite(object_electrons)
+    terms = (
+        np.where(valid, np.maximum(electrons, 0), 0.0),
+        np.where(valid, np.maximum(object_electrons, 0), 0.0) ** 2,
+        np.ones(valid.shape),
+    )
+    (a, squared, c), (a_error, squared_error, c_error), scatter = fit_terms(variance, terms, valid)
+    # In plain arrays, where masked fibers are 0.
+    plain, error = np.ma.filled(squared, 0), np.ma.filled(squared_error, 0)
+    b = np.sign(plain) * np.sqrt(np.abs(plain))
+    # Near b = 0 the linear propagation from b² diverges, the square root of its error does not.
+    linear = np.divide(error, 2 * np.abs(b), out=np.full(b.shape, np.inf), where=b != 0)
+    b_error = np.minimum(linear, np.sqrt(error))
+    mask = np.ma.getmaskarray(squared)
+    return VarianceFit(
+        a, np.ma.masked_array(b, mask), c, a_error, np.ma.masked_array(b_error, mask), c_error, scatter
+    )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class StrengthFit:
+    """Var = law + ``sky`` · sky term + ``background`` · dlaw/dr², with 1-sigma uncertainties, each 1D[nfiber].
+
+    ``sky`` is the strength of the sky term, 1 where it is right; ``background`` [electrons per pixel] the light that
+    is in every pixel's variance besides the fiber's. Masked where too few pixels are valid, or nothing determines it.
+    """
+
+    sky: np.ma.MaskedArray
+    background: np.ma.MaskedArray
+    sky_error: np.ma.MaskedArray
+    background_error: np.ma.MaskedArray
+
+
+def fit_strengths(
+    variance: NDArray, of_law: NDArray, of_sky: NDArray, of_background: NDArray, valid: NDArray[np.bool_]
+) -> StrengthFit:
+    """Robust linear fit of how strong the sky term is, and of light in the background of the pixels.
+
+    Parameters
+    ----------
+    variance : 2D[nfiber, nrow]
+        Measured variance of the detected electrons [electrons²].
+    of_law, of_sky : 2D[nfiber, nrow]
+        Variance by the expected law, and its sky term [electrons²].
+    of_background : 2D[nfiber, nrow]
+        What an electron in every pixel adds to the law's variance [electrons² per electron].
+    valid : 2D[nfiber, nrow] of bool
+
+    Returns
+    -------
+    StrengthFit
+    """
+    terms = (of_sky, of_background)
+    strengths, errors, _ = fit_terms(variance, terms, valid, offset=of_law)
+    # Where there is no sky term, nothing says how strong it is.
+    (sky, background), (sky_error, background_error) = (
+        [np.ma.masked_where(error == 0, value) for value, error in zip(values, errors, strict=True)]
+        for values in (strengths, errors)
+    )
+    return StrengthFit(sky, background, sky_error, background_error)
+
+
+def fit_terms(
+    variance: NDArray, terms: Sequence[NDArray], valid: NDArray[np.bool_], offset: NDArray | None = None
+) -> tuple[list[np.ma.MaskedArray], list[np.ma.MaskedArray], np.ma.MaskedArray]:
+    """Robust linear fit of a variance by a sum of terms, for every fiber at once.
+
+    Weights are 1/(fitted variance)², since a variance's error is a fraction of itself, and Huber's for
+    outliers; the scatter about the fit sets the uncertainties.
+
+    Parameters
+    ----------
+    variance : 2D[nfiber, nrow]
+        A pixel whose variance is 0 or not finite is left out.
+    terms : sequence of 2D[nfiber, nrow]
+        None negative.
+    valid : 2D[nfiber, nrow] of bool
+    offset : 2D[nfiber, nrow], optional
+        Part of the variance that is not fitted.
+
+    Returns
+    -------
+    coefficients, errors : list of 1D[nfiber]
+        Of each term, and 1-sigma uncertainties; masked for fibers with no more valid pixels than terms, and 0 where a
+        term is 0 or like another.
+    scatter : 1D[nfiber]
+        Robust relative scatter about the fit.
+    """
+    valid = valid & np.isfinite(variance) & (variance > 0)
+    fitted = valid.sum(axis=1) > len(terms)
     valid = valid[fitted]
     variance = np.where(valid, variance[fitted].astype(np.float64), 1.0)
-    light = np.where(valid, np.maximum(electrons[fitted].astype(np.float64), 0), 0.0)
-    floor = np.where(valid, np.maximum(object_electrons[fitted].astype(np.float64), 0), 0.0) ** 2
+    offset = np.zeros_like(variance) if offset is None else np.where(valid, offset[fitted], 0.0)
+    columns = [np.where(valid, term[fitted], 0.0) for term in terms]
     # Columns of very different size would cost digits; a column of zeros (no object light) stays one.
-    size = np.stack([np.maximum(term.max(axis=1), np.finfo(np.float64).tiny) for term in (light, floor)])
-    light /= size[0, :, np.newaxis]
-    floor /= size[1, :, np.newaxis]
+    sizes = np.stack([np.maximum(column.max(axis=1, initial=0), np.finfo(np.float64).tiny) for column in columns])
+    for column, size in zip(columns, sizes, strict=True):
+        column /= size[:, np.newaxis]
 
-    nfiber = len(light)
-    normal, right = np.empty((3, 3, nfiber)), np.empty((3, nfiber))
+    number, nfiber = len(columns), len(variance)
+    normal, right = np.empty((number, number, nfiber)), np.empty((number, nfiber))
+    above = variance - offset
     least = 0.1 * variance
     weight = np.where(valid, 1 / variance**2, 0.0)
     medians = RowMedians(valid)
     for _ in range(_ITERATIONS):
-        of_light, of_floor = weight * light, weight * floor
-        for row, term in enumerate((of_light, of_floor, weight)):
-            right[row] = np.einsum("fr,fr->f", term, variance)
-        normal[0, 0] = np.einsum("fr,fr->f", of_light, light)
-        normal[0, 1] = normal[1, 0] = np.einsum("fr,fr->f", of_light, floor)
-        normal[1, 1] = np.einsum("fr,fr->f", of_floor, floor)
-        normal[0, 2] = normal[2, 0] = of_light.sum(axis=1)
-        normal[1, 2] = normal[2, 1] = of_floor.sum(axis=1)
-        normal[2, 2] = weight.sum(axis=1)
+        for place, column in enumerate(columns):
+            weighted = weight * column
+            right[place] = np.einsum("fr,fr->f", weighted, above)
+            for other in range(place, number):
+                normal[place, other] = normal[other, place] = np.einsum("fr,fr->f", weighted, columns[other])
         inverse_normal = _inverse(normal)
         coefficients = (inverse_normal * right).sum(axis=1)
-        expected = coefficients[0][:, np.newaxis] * light
-        expected += np.multiply(coefficients[1][:, np.newaxis], floor, out=of_floor)
-        expected += coefficients[2][:, np.newaxis]
+        expected = offset.copy()
+        for coefficient, column in zip(coefficients, columns, strict=True):
+            expected += coefficient[:, np.newaxis] * column
         # A fit may go through zero on the way; the measurement bounds how small a variance can be.
         np.maximum(expected, least, out=expected)
         per_expected = np.reciprocal(expected, out=expected)
-        residual = np.multiply(variance, per_expected, out=of_light)
+        residual = variance * per_expected
         residual -= 1
         size_of_residual = np.abs(residual.astype(np.float32))
         scatter = MAD_TO_SIGMA * np.ma.filled(medians(size_of_residual), 0)
@@ -152,21 +237,15 @@ def fit_variance(
         huber *= valid
         weight = np.multiply(per_expected, per_expected, out=weight)
         weight *= huber
-    diagonal = np.maximum(np.einsum("iif->if", inverse_normal), 0)
-    scale = np.stack([*size, np.ones_like(size[0])])
-    errors = scatter * np.sqrt(diagonal) / scale
-    a, squared, c = coefficients / scale
-    b = np.sign(squared) * np.sqrt(np.abs(squared))
-    # Near b = 0 the linear propagation from b² diverges, the square root of its error does not.
-    linear = np.divide(errors[1], 2 * np.abs(b), out=np.full(b.shape, np.inf), where=b != 0)
-    b_error = np.minimum(linear, np.sqrt(errors[1]))
+    diagonal = np.einsum("iif->if", inverse_normal)
+    errors = scatter * np.sqrt(np.maximum(diagonal, 0)) / sizes
 
     def of_all(values: NDArray) -> np.ma.MaskedArray:
         result = np.ma.masked_all(fitted.shape, dtype=np.float64)
         result[fitted] = values
         return result
 
-    return VarianceFit(*map(of_all, (a, b, c, errors[0], b_error, errors[2], scatter)))
+    return [of_all(values) for values in coefficients / sizes], [of_all(values) for values in errors], of_all(scatter)
 
 
 def _inverse(normal: NDArray[np.float64]) -> NDArray[np.float64]:

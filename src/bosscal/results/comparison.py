@@ -115,15 +115,29 @@ COLUMNS = {
     "fit_c": ("electron2", "the same fit: c"),
     "fit_c_error": ("electron2", "1-sigma uncertainty of fit_c"),
     "fit_scatter": ("", "robust relative scatter of the variance about the fit"),
+    "fit_sky": ("", "fit of the expected law's sky term: its strength, 1 if it is right"),
+    "fit_sky_error": ("", "1-sigma uncertainty of fit_sky"),
+    "fit_background": (
+        "electron",
+        "the same fit: light in every pixel besides the fiber's, whose variance no law has in it",
+    ),
+    "fit_background_error": ("electron", "1-sigma uncertainty of fit_background"),
+    "noise_ratio_thrucorr": (
+        "",
+        "noise_ratio_median with sky electrons times T, known from an earlier release in the same run; only where "
+        "thrucorr is unknown",
+    ),
 }
 # the columns that only a target, not a fiber of a camera exposure, has
-TARGET_COLUMNS = ("band", "expidx")
+TARGET_COLUMNS = ("band", "expidx", "noise_ratio_thrucorr")
 
 
 STANDARD_LAMBDA_EFF = 5400  # Å
+BACKGROUND_STEP = 0.2  # electrons per pixel, small against the square of any read noise
 CAMERA_WIDTHS = (1.0, 1.45)  # pixels: between these lie the widths of the profiles in a real camera exposure
 
 _IDENTITY_OF_ROW = ("release", "plate", "mjd", "fiber", "camera", "expnum", "products")
+_SPECTRUM = ("release", "plate", "mjd", "fiber", "camera", "expnum")
 _NOT_IN_SPEC = (
     "tutorial_max_absdiff",
     "tutorial_max_reldiff",
@@ -297,7 +311,9 @@ def _noise_columns(measurement: Measurement, sky_variance: NDArray, law: str) ->
         measurement.object_electrons,
         valid & (measurement.row >= APODIZED_ROWS),
     )
-    return values | {f"fit_{name}": value for name, value in vars(fitted).items()}
+    brighter = LAWS[law].variance(measurement.with_background(BACKGROUND_STEP)) - predictions[law]
+    strengths = fit.fit_strengths(measured, predictions[law], sky_variance, brighter / BACKGROUND_STEP, valid)
+    return values | {f"fit_{name}": value for found in (fitted, strengths) for name, value in vars(found).items()}
 
 
 def _extent(valid: NDArray[np.bool_]) -> slice:
@@ -313,7 +329,7 @@ def stack(tables: Sequence[Table]) -> Table:
     return vstack(list(tables), metadata_conflicts="silent")
 
 
-def summarize(targets: Sequence[Target], table: Table) -> Table:
+def summarize(targets: Sequence[Target], table: Table, releases: Sequence[Table] = ()) -> Table:
     """One row per target, in the order of the targets.
 
     Parameters
@@ -321,6 +337,8 @@ def summarize(targets: Sequence[Target], table: Table) -> Table:
     targets : sequence of Target
     table : astropy.table.Table
         Rows of :func:`compare_fibers`, those of the targets among them.
+    releases : sequence of astropy.table.Table
+        Of :func:`bosscal.results.releases.compare_releases`, for targets of which the run has an earlier release.
 
     Returns
     -------
@@ -342,6 +360,16 @@ def summarize(targets: Sequence[Target], table: Table) -> Table:
         index.append(places[key])
     rows = table[index]
     values = {name: rows[name] for name in rows.colnames}
-    for name in TARGET_COLUMNS:
+    for name in ("band", "expidx"):
         values[name] = [getattr(target, name) for target in targets]
+    corrected = {
+        tuple(row[name] for name in _SPECTRUM): row["noise_ratio_thrucorr"]
+        for of_target in releases
+        for row in of_target
+    }
+    found = [corrected.get(tuple(getattr(target, name) for name in _SPECTRUM), np.ma.masked) for target in targets]
+    values["noise_ratio_thrucorr"] = np.ma.array(
+        [0.0 if value is np.ma.masked else float(value) for value in found],
+        mask=[value is np.ma.masked for value in found],
+    )
     return build_table(values, COLUMNS)

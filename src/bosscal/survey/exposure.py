@@ -77,7 +77,8 @@ class Header:
     """Facts about a camera exposure.
 
     ``readnoise`` [electrons] is RDNOISE0..3, ``xsigma`` [pixels] the largest of the four quadrants' median spatial
-    widths, ``skychi2`` the mean chi² of the sky subtraction, ``exptime`` [s]. ``inputs`` lists (path on the server,
+    widths, ``skychi2`` the mean chi² of the sky subtraction, ``exptime`` [s], ``altitude`` of the telescope [deg],
+    ``seeing`` the guider's median [arcsec], None where it has none. ``inputs`` lists (path on the server,
     SHA-1) of every file that was read.
     """
 
@@ -94,6 +95,8 @@ class Header:
     skychi2: float | None
     vers2d: str
     inputs: tuple[tuple[str, str], ...]
+    altitude: float | None = None
+    seeing: float | None = None
 
     @property
     def band(self) -> str:

@@ -45,6 +45,8 @@ def read_header(
             skychi2=number(header, "SKYCHI2"),
             vers2d=str(header.get("VERS2D", "")).strip(),
             inputs=tuple(inputs),
+            altitude=number(header, "ALT"),
+            seeing=number(header, "SEEING50") or None,  # 0: no guider
         )
     except KeyError as error:
         raise UserError(f"{file.path}: header keyword missing: {keyword_of(error)}") from error
