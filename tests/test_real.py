@@ -61,7 +61,7 @@ def test_spec_files_make_these_jobs(spectra):
     files = 4 + 2 + len(SOME_STANDARDS)
     assert count_finished(spectra.output) == {
         "download": files + 2, "find_mjd": 2, "list_exposures": 1, "measure_spec": files, "plot_spec": 1,
-        "summarize": 1,
+        "compare_releases": 2, "summarize": 1,
     }  # fmt: skip
     assert "Exception" not in spectra.output
     assert set(of(spectra.summary, "dr12", 7332)["mjd"]) == {56683}
@@ -200,8 +200,8 @@ def test_one_object_in_two_releases(real_data, tmp_path):
     targets.append(targets[0] | {"release": "dr14"})
     workflow = Workflow(tmp_path).configure(release="DR12", data={"url": real_data.as_uri()}, targets=targets)
     assert workflow.executed() == {
-        "download": 4, "find_mjd": 2, "list_exposures": 1, "measure_spec": 2, "plot_spec": 2, "summarize": 1,
-        "report": 1,
+        "download": 4, "find_mjd": 2, "list_exposures": 1, "measure_spec": 2, "plot_spec": 2, "compare_releases": 1,
+        "summarize": 1, "report": 1,
     }  # fmt: skip
     assert list(workflow.table()["release"]) == ["dr12", "dr14"]
     assert len(set(workflow.table()["expnum"])) == 1

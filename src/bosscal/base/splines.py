@@ -38,26 +38,38 @@ class Spline:
         beyond = np.arange(1, order) * (breakpoints[1] - breakpoints[0])
         self.knots = np.concatenate([breakpoints[0] - beyond[::-1], breakpoints, breakpoints[-1] + beyond])
         self.order = order
-        first, basis = self._basis(x)
+        first, basis = self.basis(x)
         number = self.knots.size - order
-        bands = np.zeros((order, number))  # of the normal matrix: the diagonal, and those below it
+        bands = self._normal_bands(first, basis, weight)
         right = np.zeros(number)
         for column in range(order):
-            weighted = basis[column] * weight
-            right += np.bincount(first + column, weighted * y, number)
-            for other in range(column, order):
-                bands[other - column] += np.bincount(first + column, weighted * basis[other], number)
+            right += np.bincount(first + column, basis[column] * weight * y, number)
         self.coefficients = np.array(_solve(bands, right))
+
+    def normal_bands(self, x: NDArray[np.float64], weight: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Normal matrix of data at x: its diagonal and those below it, 2D[order, ncoefficient]."""
+        return self._normal_bands(*self.basis(x), weight)
+
+    def _normal_bands(
+        self, first: NDArray[np.intp], basis: NDArray[np.float64], weight: NDArray[np.float64]
+    ) -> NDArray[np.float64]:
+        number = self.knots.size - self.order
+        bands = np.zeros((self.order, number))
+        for column in range(self.order):
+            weighted = basis[column] * weight
+            for other in range(column, self.order):
+                bands[other - column] += np.bincount(first + column, weighted * basis[other], number)
+        return bands
 
     def __call__(self, x: NDArray[np.float64]) -> NDArray[np.float64]:
         """The spline at x, 1D; beyond its ends as at them."""
-        first, basis = self._basis(x)
+        first, basis = self.basis(x)
         total = np.zeros(x.size)
         for column in range(self.order):
             total += basis[column] * self.coefficients[first + column]
         return total
 
-    def _basis(self, x: NDArray[np.float64]) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
+    def basis(self, x: NDArray[np.float64]) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
         """The first function that is not 0 at each x, and its and the next ones' values, 2D[order, npoint]."""
         knots, order = self.knots, self.order
         x = np.clip(x, knots[order - 1], knots[-order])

@@ -8,12 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from bosscal.base.arithmetic import inverse
+from bosscal.base.linear import inverse_normal
 from bosscal.base.statistics import MAD_TO_SIGMA, RowMedians, SortedRows
 
 _HUBER = 1.5  # residuals beyond this many robust standard deviations lose weight
 _ITERATIONS = 12  # the fit has settled to 1e-3 of its uncertainties by then
-_SINGULAR = 1e-12  # of a normal matrix: a pivot below this share of its diagonal element is 0
 
 
 @dataclass(frozen=True)
@@ -219,8 +218,8 @@ def fit_terms(
             right[place] = np.einsum("fr,fr->f", weighted, above)
             for other in range(place, number):
                 normal[place, other] = normal[other, place] = np.einsum("fr,fr->f", weighted, columns[other])
-        inverse_normal = _inverse(normal)
-        coefficients = (inverse_normal * right).sum(axis=1)
+        inverted = inverse_normal(normal)
+        coefficients = (inverted * right).sum(axis=1)
         expected = offset.copy()
         for coefficient, column in zip(coefficients, columns, strict=True):
             expected += coefficient[:, np.newaxis] * column
@@ -237,7 +236,7 @@ def fit_terms(
         huber *= valid
         weight = np.multiply(per_expected, per_expected, out=weight)
         weight *= huber
-    diagonal = np.einsum("iif->if", inverse_normal)
+    diagonal = np.einsum("iif->if", inverted)
     errors = scatter * np.sqrt(np.maximum(diagonal, 0)) / sizes
 
     def of_all(values: NDArray) -> np.ma.MaskedArray:
@@ -246,21 +245,3 @@ def fit_terms(
         return result
 
     return [of_all(values) for values in coefficients / sizes], [of_all(values) for values in errors], of_all(scatter)
-
-
-def _inverse(normal: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Inverse of symmetric matrices, 3D[n, n, nfiber], in a fixed order; singular rows and columns become 0."""
-    size = len(normal)
-    matrix, result = normal.copy(), np.zeros_like(normal)
-    result[np.arange(size), np.arange(size)] = 1
-    original = np.einsum("iif->if", normal).copy()
-    for pivot in range(size):
-        per_pivot = inverse(np.where(matrix[pivot, pivot] > _SINGULAR * original[pivot], matrix[pivot, pivot], 0))
-        result[pivot] *= per_pivot
-        matrix[pivot] *= per_pivot
-        for other in range(size):
-            if other != pivot:
-                factor = np.where(per_pivot > 0, matrix[other, pivot], 0)
-                result[other] -= factor * result[pivot]
-                matrix[other] -= factor * matrix[pivot]
-    return result

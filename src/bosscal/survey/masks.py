@@ -5,8 +5,10 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-# Bits of SPPIXMASK: a bad pixel is near, the flat field is low, a factor of the calibration is too low to divide by.
-NEARBADPIXEL, LOWFLAT, BADFLUXFACTOR = 1 << 16, 1 << 17, 1 << 26
+# Bits of SPPIXMASK: a bad pixel is near, the flat field is low, there are no data, the coaddition left the pixel out, a
+# factor of the calibration is too low to divide by, and two of sky residuals that are too large.
+NEARBADPIXEL, LOWFLAT, NODATA, COMBINEREJ, BADFLUXFACTOR = 1 << 16, 1 << 17, 1 << 24, 1 << 25, 1 << 26
+BADSKYCHI, REDMONSTER = 1 << 27, 1 << 28
 
 
 def good_pixels(mask: NDArray[np.integer], ivar: NDArray, allowed_bits: int = 0) -> NDArray[np.bool_]:
