@@ -19,6 +19,7 @@ include: "workflow/rules/extract.smk"
 include: "workflow/rules/calibrate.smk"
 include: "workflow/rules/compare.smk"
 include: "workflow/rules/spectra.smk"
+include: "workflow/rules/coadds.smk"
 include: "workflow/rules/export.smk"
 include: "workflow/rules/plot.smk"
 include: "workflow/rules/plates.smk"
@@ -34,6 +35,7 @@ rule all:
         get_all_figures,
         get_comparisons,
         get_budget_tables,
+        get_collected_coadds,
         get_outliers,
         # A step after a checkpoint does not ask whether the checkpoint's output is there, so the end of the run does.
         rules.list_exposures.output,

@@ -21,6 +21,7 @@ def get_releases_figures(wildcards):
 def get_all_figures(wildcards):
     """PNG and PDF of every figure."""
     figures = get_spectra_figures(wildcards) + get_plates_figures(wildcards) + get_releases_figures(wildcards)
+    figures += get_coadd_figures() + get_focal_plane_figures()
     return figures + [path.removesuffix(".png") + ".pdf" for path in figures]
 
 
@@ -65,7 +66,8 @@ rule report:
         get_comparisons,
         summary=rules.summarize.output[0],
         figures=get_spectra_figures,
-        releases=get_releases_figures,
+        releases=lambda wildcards: get_releases_figures(wildcards) + get_coadd_figures(),
+        focal_planes=get_focal_plane_figures,
         budget_tables=get_budget_tables,
         plates=get_plates_figures,
         outliers=get_outliers,

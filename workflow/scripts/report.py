@@ -25,8 +25,11 @@ def figures_of(target, files, releases):
         f"{kind.words} of {target.key}": files[f"{target.key}{kind.suffix}"]
         for kind in kinds.of_spectra(target.products)
     }
-    for kind in kinds.OF_RELEASES:
-        name = f"{target.folder}-{target.fiber:04d}"
+    whole = f"{target.folder}-{target.fiber:04d}"
+    for kind, name in (
+        *((kind, whole) for kind in (*kinds.OF_COADDS, *kinds.OF_RELEASES)),
+        *((kind, target.folder) for kind in kinds.OF_FOCAL_PLANES),
+    ):
         if path := releases.pop(f"{name}{kind.suffix}", None):
             named[f"{kind.words} of {name}"] = path
     return {words: path.read_bytes() for words, path in named.items()}
@@ -84,7 +87,7 @@ if "snakemake" in globals():
             [Target(**target) for target in params.targets],
             files.summary,
             files.figures,
-            files.releases,
+            [*files.releases, *files.focal_planes],
             files.budget_tables,
             files.plates,
             files.outliers,

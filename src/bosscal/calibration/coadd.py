@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
@@ -16,6 +17,7 @@ from numpy.typing import NDArray
 from bosscal.base.splines import Spline
 from bosscal.survey.coadds import COADD_STEP, ExposureSpectrum
 from bosscal.survey.masks import COMBINEREJ, NODATA
+from bosscal.survey.versions import version
 
 ORDER = 3  # quadratic
 BREAKPOINTS = 1.2 * COADD_STEP  # dex
@@ -26,8 +28,8 @@ DIAGONALS = 6  # of the covariance: a pixel and its next five
 _EPSILON = 1.19e-7  # of single precision
 _REACH = 24  # breakpoints over which the inverse of the spline's normal matrix is kept
 
-# How exposures' inverse variances become weights of the spline, by release.
-WEIGHTS = ("ivar", "median", "median_reflected")
+# How exposures' inverse variances become weights of the spline, from which version of idlspec2d on.
+WEIGHTS = {"ivar": (), "median": (5, 8), "median_reflected": (5, 11)}
 
 
 @dataclass(frozen=True)
@@ -49,6 +51,11 @@ class Coadd:
     near_end: NDArray[np.bool_]
     rejected: tuple[NDArray[np.bool_], ...]
     covariance: NDArray[np.float64]
+
+
+def weights_of(vers2d: str) -> str:
+    """Name in :data:`WEIGHTS` of how a version of idlspec2d weighted."""
+    return [name for name, first in WEIGHTS.items() if version(vers2d) >= first][-1]
 
 
 def spline_weights(ivar: NDArray[np.float64], kind: str) -> NDArray[np.float64]:
@@ -78,12 +85,15 @@ def _interpolate(at: NDArray, loglam: NDArray, values: NDArray) -> NDArray[np.fl
 
 
 def weighted_means(
-    exposures: Sequence[ExposureSpectrum], grid: NDArray[np.float64], quantity: str, rejected: Sequence[NDArray[np.bool_]]
+    exposures: Sequence[ExposureSpectrum],
+    grid: NDArray[np.float64],
+    quantity: str,
+    rejected: Sequence[NDArray[np.bool_]],
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Mean of the exposures' sky or wdisp on the grid, weighted as the pipeline does, and the summed ivar.
 
-    Each exposure's inverse variance and quantity are interpolated linearly; where a pixel without data or a rejected one
-    takes part, the exposure has no weight.
+    Each exposure's inverse variance and quantity are interpolated linearly; where a pixel without data or a rejected
+    one takes part, the exposure has no weight.
     """
     total, weight = np.zeros((2, grid.size))
     for exposure, bad in zip(exposures, rejected, strict=True):
@@ -196,7 +206,7 @@ class _Pixels:
         """Pixels without gaps; groups of less than three are none."""
         cuts = np.flatnonzero(np.diff(self.loglam) > SEPARATION) + 1
         edges = [0, *cuts.tolist(), self.loglam.size]
-        return [slice(*edge) for edge in zip(edges[:-1], edges[1:], strict=True) if edge[1] - edge[0] > 2]
+        return [slice(*edge) for edge in pairwise(edges) if edge[1] - edge[0] > 2]
 
     def gather(self, of_exposures: Sequence[NDArray]) -> NDArray:
         """What is given for each exposure's rows, in the order of the pixels."""

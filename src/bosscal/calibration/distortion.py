@@ -150,9 +150,7 @@ def _designs(fiber: ArrayLike, xfocal: ArrayLike, yfocal: ArrayLike) -> list[NDA
     ]  # fmt: skip
 
 
-def _predicted(
-    model: Sequence[NDArray], fiber: ArrayLike, xfocal: ArrayLike, yfocal: ArrayLike
-) -> NDArray[np.float64]:
+def _predicted(model: Sequence[NDArray], fiber: ArrayLike, xfocal: ArrayLike, yfocal: ArrayLike) -> NDArray[np.float64]:
     designs = _designs(fiber, xfocal, yfocal)
     return np.stack([
         (design * values[:, np.newaxis]).sum(axis=0) for design, values in zip(designs, model, strict=True)
@@ -201,7 +199,9 @@ def fit_plate(
         difference = coefficients[:, one] - _predicted(without, fiber[one], xfocal[one], yfocal[one])
         left_out[index] = np.abs(difference[0] + red * (difference[1] + red * difference[2])).max()
     return PlateDistortion(
-        *model,
+        place=model[0],
+        slope=model[1],
+        bend=model[2],
         spectrographs=tuple(sorted(set(_spectrograph(fiber).tolist()))),
         residuals=np.sqrt((residuals**2).mean(axis=1)),
         left_out=left_out,

@@ -11,8 +11,17 @@ from typing import TYPE_CHECKING, Any
 
 from bosscal.base.discovery import import_one
 from bosscal.base.files import Pathlike
-from bosscal.figures.kinds import OF_EXPOSURES, OF_PLATES, OF_RELEASES, OF_SPECTRA, Kind
+from bosscal.figures.kinds import (
+    OF_COADDS,
+    OF_EXPOSURES,
+    OF_FOCAL_PLANES,
+    OF_PLATES,
+    OF_RELEASES,
+    OF_SPECTRA,
+    Kind,
+)
 from bosscal.figures.style import save, style
+from bosscal.results.coadds import PlateOfSpectra, RebuiltCoadd, RepeatOfExposures
 from bosscal.results.prediction import Prediction
 from bosscal.results.releases import Pair
 from bosscal.results.spectrum import Spectrum
@@ -40,6 +49,16 @@ def draw_plate(tables: Sequence[Table], paths: Iterable[Pathlike]) -> None:
 def draw_releases(pairs: Sequence[Pair], paths: Iterable[Pathlike]) -> None:
     """Draw the figures of a spectrum in two releases."""
     _draw(OF_RELEASES, paths, pairs)
+
+
+def draw_coadd(rebuilt: RebuiltCoadd, repeats: Sequence[RepeatOfExposures], paths: Iterable[Pathlike]) -> None:
+    """Draw the figures of a full spec file."""
+    _draw(OF_COADDS, paths, rebuilt, repeats)
+
+
+def draw_focal_plane(plate: PlateOfSpectra, paths: Iterable[Pathlike]) -> None:
+    """Draw the figures of a plate many of whose spec files were read."""
+    _draw(OF_FOCAL_PLANES, paths, plate)
 
 
 def _draw(kinds: Sequence[Kind], paths: Iterable[Pathlike], *content: Any) -> None:

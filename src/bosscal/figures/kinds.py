@@ -45,6 +45,10 @@ OF_EXPOSURES = (
 OF_PLATES = (Kind("overview", "-overview", "All camera exposures", ("frames",)),)
 # Of spectra that a run has in two releases: ``draw(pairs)``, with bosscal.results.releases.Pair.
 OF_RELEASES = (Kind("releases", "-releases", "Two releases", ("spec",)),)
+# Of full spec files: ``draw(rebuilt, repeats)``.
+OF_COADDS = (Kind("coadds", "-coadd", "Distortion, coadd and repeats", ("spec",)),)
+# Of plates many of whose spec files were read: ``draw(plate)``, with bosscal.results.coadds.PlateOfSpectra.
+OF_FOCAL_PLANES = (Kind("focalplane", "-distortion", "Distortion of the plate", ("spec",)),)
 
 
 def of_spectra(products: str) -> tuple[Kind, ...]:

@@ -8,7 +8,6 @@ tabulated by a Monte Carlo calculation of the same recipe.
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
@@ -21,6 +20,7 @@ from bosscal.base.splines import Spline
 from bosscal.calibration.measurement import Measurement
 from bosscal.noise.law import Law
 from bosscal.noise.tables import read_table
+from bosscal.survey.versions import version
 
 SKY_FIBERS = 3  # the pipeline takes no variance from fewer
 BINS_PER_ROW = {"blue": 0.75, "red": 1.0}  # of chi², along a CCD column
@@ -35,11 +35,6 @@ _SMOOTHED = 7  # breakpoints that are averaged, so that they are not those of si
 _ENDS = 7  # breakpoints at either end that are not
 _GRID_STEP = 2e-5  # dex, a fifth of a row: curves are linear in between
 _GAUSSIAN_WIDTH = math.sqrt(12)  # width of a running mean over the sigma of the Gaussian that smooths as much
-
-
-def version(vers2d: str) -> tuple[int, ...]:
-    """v5_10_0 as (5, 10, 0); what has no number is ()."""
-    return tuple(map(int, re.findall(r"\d+", vers2d)))
 
 
 def sky_term(chi2: ArrayLike, sky_variance: ArrayLike) -> NDArray[np.float64]:

@@ -1,0 +1,146 @@
+# What full spec files tell of themselves: the distortion of each fiber and of whole plates, the coadd rebuilt from its
+# exposures, the noise from repeated exposures, photometry. One job a spectrum, then one a plate.
+import glob
+
+from bosscal.calibration.distortion import FEWEST_FIBERS
+
+
+@cache
+def get_spectra():
+    """(folder, fiber) of every target from a spec file, each once."""
+    return list(dict.fromkeys((target.folder, target.fiber) for target in get_targets() if target.products == "spec"))
+
+
+def get_coadd_tables(kind, folder=None):
+    return [
+        f"results/compare/{of_spectrum}/{kind}-{fiber:04d}.ecsv"
+        for of_spectrum, fiber in get_spectra()
+        if folder in (None, of_spectrum)
+    ]
+
+
+@cache
+def get_plates_of_spectra():
+    """Folders of the plates and nights with spec files enough for a model of the plate."""
+    numbers = defaultdict(int)
+    for folder, _ in get_spectra():
+        numbers[folder] += 1
+    return [folder for folder, number in numbers.items() if number >= FEWEST_FIBERS]
+
+
+def get_plate_tables(wildcards=None):
+    return [f"results/compare/{folder}/plate.ecsv" for folder in get_plates_of_spectra()]
+
+
+def get_coadd_figures(wildcards=None):
+    return [
+        f"results/figures/{folder}-{fiber:04d}{kind.suffix}.png"
+        for folder, fiber in get_spectra()
+        for kind in kinds.OF_COADDS
+    ]
+
+
+def get_focal_plane_figures(wildcards=None):
+    return [
+        f"results/figures/{folder}{kind.suffix}.png"
+        for folder in get_plates_of_spectra()
+        for kind in kinds.OF_FOCAL_PLANES
+    ]
+
+
+def get_plug_maps(wildcards):
+    """Files of the plate's folder that are on the mirror and tell where all fibers are plugged."""
+    plate, mjd = wildcards.plate_mjd.split("-")
+    redux = paths.redux_folder(FINDERS[wildcards.release])
+    folder = f"{SOURCES[wildcards.release].mirror}{redux}/{plate}"
+    whole = f"{folder}/spPlate-{plate}-{mjd}.fits"
+    if os.path.exists(whole):
+        return [whole]
+    frames = [sorted(glob.glob(f"{glob.escape(folder)}/spFrame-b{side}-*.fits.gz"))[:1] for side in (1, 2)]
+    return [name for found in frames for name in found]
+
+
+rule measure_coadd:
+    input:
+        lambda wildcards: mirrored(wildcards.release, get_spec_name(wildcards)),
+    output:
+        "results/coadd/{release}/{plate_mjd}/spCoadd-{plate_mjd}-{fiber}.fits",
+        "results/compare/{release}/{plate_mjd}/coadd-{fiber}.ecsv",
+        "results/compare/{release}/{plate_mjd}/repeats-{fiber}.ecsv",
+        "results/compare/{release}/{plate_mjd}/eta-{fiber}.ecsv",
+        report(
+            "results/figures/{release}/{plate_mjd}-{fiber}-coadd.png",
+            caption="../report/coadds.rst",
+            category="Figures",
+            labels={"target": "{release} {plate_mjd}-{fiber}", "figure": "Distortion, coadd and repeats"},
+        ),
+        "results/figures/{release}/{plate_mjd}-{fiber}-coadd.pdf",
+    log:
+        "results/logs/measure_coadd/{release}/{plate_mjd}/{fiber}.log",
+    benchmark:
+        "results/benchmarks/measure_coadd/{release}/{plate_mjd}/{fiber}.tsv"
+    conda:
+        ENVIRONMENT
+    params:
+        code=code("measure_coadd.py"),
+        name=get_spec_name,
+        run2d=lambda wildcards: RELEASES[wildcards.release].run2d,
+        noise_law=lambda wildcards: RELEASES[wildcards.release].noise_law,
+        mask_allow=MASK_ALLOW,
+        thrucorr=lambda wildcards: RELEASES[wildcards.release].thrucorr,
+    script:
+        "../scripts/measure_coadd.py"
+
+
+rule fit_distortion:
+    input:
+        tables=lambda wildcards: get_coadd_tables("coadd", "{release}/{plate_mjd}".format(**wildcards)),
+        plug_maps=get_plug_maps,
+    output:
+        "results/compare/{release}/{plate_mjd}/plate.ecsv",
+        "results/distortion/{release}/{plate_mjd}/spFluxdistort-{plate_mjd}.fits",
+        report(
+            "results/figures/{release}/{plate_mjd}-distortion.png",
+            caption="../report/focalplane.rst",
+            category="Plates",
+            labels={"exposure": "{release} {plate_mjd}", "figure": "Distortion of the plate"},
+        ),
+        "results/figures/{release}/{plate_mjd}-distortion.pdf",
+    log:
+        "results/logs/fit_distortion/{release}/{plate_mjd}.log",
+    benchmark:
+        "results/benchmarks/fit_distortion/{release}/{plate_mjd}.tsv"
+    conda:
+        ENVIRONMENT
+    params:
+        code=code("fit_distortion.py"),
+    script:
+        "../scripts/fit_distortion.py"
+
+
+rule collect_coadds:
+    input:
+        coadds=lambda wildcards: get_coadd_tables("coadd"),
+        repeats=lambda wildcards: get_coadd_tables("repeats"),
+        bins=lambda wildcards: get_coadd_tables("eta"),
+        plates=get_plate_tables,
+    output:
+        coadds=f"{COMPARE}/coadds.ecsv",
+        repeats=f"{COMPARE}/repeats.ecsv",
+        correction=f"{COMPARE}/ivar_correction.ecsv",
+        plates=f"{COMPARE}/plates.ecsv",
+    log:
+        f"{COMPARE.replace('results', 'results/logs', 1)}/collect_coadds.log",
+    benchmark:
+        f"{COMPARE.replace('results', 'results/benchmarks', 1)}/collect_coadds.tsv"
+    conda:
+        ENVIRONMENT
+    params:
+        code=code("collect_coadds.py"),
+    script:
+        "../scripts/collect_coadds.py"
+
+
+def get_collected_coadds(wildcards):
+    """The tables over all spec files, if the configuration has any."""
+    return list(rules.collect_coadds.output) if get_spectra() else []

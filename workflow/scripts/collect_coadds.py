@@ -1,0 +1,22 @@
+"""Collect what the spec files of a run tell: coadds, repeated exposures, plates, and a correction of ivar."""
+
+from bosscal.base.log import amount, logged, logger
+from bosscal.base.tables import read_table, write_table
+from bosscal.results.coadds import correction_table, no_plates
+from bosscal.results.comparison import stack
+
+
+def main(coadds, repeats, bins, plates, outputs):
+    """Write the four tables, in the order of the configuration."""
+    collected = [stack([read_table(path) for path in paths]) for paths in (coadds, repeats, bins)]
+    write_table(outputs.coadds, collected[0])
+    write_table(outputs.repeats, collected[1])
+    write_table(outputs.correction, correction_table(collected[2]))
+    write_table(outputs.plates, stack([read_table(path) for path in plates]) if plates else no_plates())
+    logger.info("%d spectra, wrote %s", len(collected[0]), ", ".join(map(amount, outputs)))
+
+
+if "snakemake" in globals():
+    with logged(snakemake.log[0]):
+        files = snakemake.input
+        main(files.coadds, files.repeats, files.bins, files.plates, snakemake.output)

@@ -1,0 +1,44 @@
+"""Fit the flux distortion of a plate to what its spec files tell of it."""
+
+import numpy as np
+
+from bosscal.base.log import amount, logged, logger
+from bosscal.base.tables import read_table, write_table
+from bosscal.figures.drawing import draw_focal_plane
+from bosscal.results.coadds import plate_of, plate_table, write_distortion
+from bosscal.results.comparison import stack
+from bosscal.survey.coadds import COADD_STEP
+from bosscal.survey.fitsfile import FitsFile
+from bosscal.survey.frames import read_plug_map
+
+PLUG_MAP = 5  # HDU of an spFrame and of an spPlate
+
+
+def positions(tables, plug_maps):
+    """Fiber numbers and focal positions of the run's own fibers, or of all in the plug maps that are there."""
+    known = {int(row["fiber"]): (row["xfocal"], row["yfocal"]) for row in tables}
+    for path in plug_maps:
+        plugged = read_plug_map(FitsFile(path), PLUG_MAP)
+        for fiber, *place in zip(*(np.asarray(plugged[name]) for name in ("fiber", "xfocal", "yfocal")), strict=True):
+            known[int(fiber)] = tuple(place)
+    fibers = np.array(sorted(known))
+    return fibers, *(np.array([known[number][axis] for number in fibers.tolist()], dtype=float) for axis in (0, 1))
+
+
+def main(paths, plug_maps, outputs):
+    """Write the plate's row, its spFluxdistort, and the figure as PNG and PDF."""
+    coadds = stack([read_table(path) for path in paths])
+    logger.info("read %d tables and %d plug maps", len(paths), len(plug_maps))
+    plate = plate_of(coadds)
+    table, distortion, *figures = outputs
+    write_table(table, plate_table(plate))
+    first, last = min(coadds["loglam_first"]), max(coadds["loglam_last"])
+    grid = first + COADD_STEP * np.arange(round((last - first) / COADD_STEP) + 1)
+    write_distortion(distortion, plate, *positions(plate.table, plug_maps), grid)
+    draw_focal_plane(plate, figures)
+    logger.info("%d fibers, wrote %s", len(plate.table), ", ".join(map(amount, outputs)))
+
+
+if "snakemake" in globals():
+    with logged(snakemake.log[0]):
+        main(list(snakemake.input.tables), list(snakemake.input.plug_maps), list(snakemake.output))
