@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.patches import Circle
+from numpy.typing import NDArray
 
 from bosscal.calibration.distortion import PLATE_RADIUS, distortion_of
 from bosscal.figures.style import BLACK, GREY, PAGE_WIDTH, finish, new_figure
@@ -24,18 +25,17 @@ def draw(plate: PlateOfSpectra) -> Figure:
     ]  # fmt: skip
     side = np.linspace(-PLATE_RADIUS, PLATE_RADIUS, 121)
     x, y = np.meshgrid(side, side)
+    fiber, known = _spectrograph_of(plate, y)
+    known &= np.hypot(x, y) <= PLATE_RADIUS
     for panel, wavelength, values in zip(axes, WAVELENGTHS, measured, strict=True):
-        low, high = values.min(), values.max()
-        image = None
+        margin = 0.1 * np.ptp(values) + 1e-3
+        low, high = values.min() - margin, values.max() + margin
         if model is not None:
-            fiber = np.full(x.size, 1 if 1 in model.spectrographs else 501)
-            of_model = model.coefficients(fiber, x.ravel(), y.ravel())
+            of_model = model.coefficients(fiber.ravel(), x.ravel(), y.ravel())
             image = distortion_of(of_model[..., np.newaxis], np.log10([wavelength]))[:, 0].reshape(x.shape)
-            image = np.where(np.hypot(x, y) <= PLATE_RADIUS, image, np.nan)
-            low, high = min(low, np.nanmin(image)), max(high, np.nanmax(image))
             panel.imshow(
-                image, origin="lower", extent=(side[0], side[-1], side[0], side[-1]), cmap="viridis", vmin=low,
-                vmax=high, interpolation="nearest",
+                np.where(known, image, np.nan), origin="lower", extent=(side[0], side[-1], side[0], side[-1]),
+                cmap="viridis", vmin=low, vmax=high, interpolation="nearest",
             )  # fmt: skip
         first = np.asarray(table["fiber"]) <= 500
         for chosen, marker in ((first, "o"), (~first, "s")):
@@ -52,9 +52,22 @@ def draw(plate: PlateOfSpectra) -> Figure:
         figure.colorbar(points, ax=panel, orientation="horizontal", pad=0.02, aspect=25, label="D")
     axes[0].set_ylabel("YFOCAL [mm]")
     row = table[0]
-    what = "no model: too few fibers" if model is None else "image: the plate's model"
-    if model is not None and len(model.spectrographs) == 2:
-        what += ", with the terms of spectrograph 1"
-    fibers = f"{len(table)} fibers (circles 1-500, squares 501-1000)"
+    what = "no model" if model is None else "image: the plate's model"
+    fibers = f"{len(table)} fibers (circles: 1–500, squares: 501–1000)"
     title = f"{row['release']}   {row['plate']}-{row['mjd']}   {fibers}; {what}"
     return finish(figure, title, False)
+
+
+def _spectrograph_of(plate: PlateOfSpectra, y: NDArray) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+    """A fiber of the spectrograph that each place belongs to, and whether that was measured.
+
+    Each spectrograph has one half of a plate, in y; which one its measured fibers tell.
+    """
+    fiber, yfocal = np.asarray(plate.table["fiber"]), np.asarray(plate.table["yfocal"])
+    upper = {}
+    for first, chosen in ((1, fiber <= 500), (501, fiber > 500)):
+        if chosen.any():
+            upper[bool(np.median(yfocal[chosen]) > 0)] = first
+    above, below = upper.get(True, 0), upper.get(False, 0)
+    of_place = np.where(y > 0, above, below)
+    return np.where(of_place > 0, of_place, 1), of_place > 0

@@ -362,7 +362,7 @@ def write_coadd(path: Pathlike, rebuilt: RebuiltCoadd, name: str = "all") -> Non
     """
     spectrum, coadd = rebuilt.spectrum, rebuilt.coadd
     header = _header(spectrum)
-    header["COADD"] = (name, "which exposures: all, or a name of the configuration")
+    header["COADD"] = (name, "exposures: all, or a name")
     table = [
         ("LOGLAM", "D", "dex(Angstrom)", spectrum.loglam), ("FLUX", "E", FLUX, spectrum.flux),
         ("IVAR", "E", f"1/({FLUX})2", spectrum.ivar), ("AND_MASK", "J", None, spectrum.and_mask),
@@ -489,7 +489,7 @@ def write_distortion(
     header = fits.Header()
     cards = {"CTYPE1": "LOG10", "CRVAL1": float(grid[0]), "CRPIX1": 1.0, "CD1_1": COADD_STEP}
     header.update(cards | {"PLATEID": int(first["plate"]), "MJD": int(first["mjd"]), "RELEASE": str(first["release"])})
-    header["RECONSTR"] = (True, "RECONSTRUCTED from spec files, not the survey's file")
+    header["RECONSTR"] = (True, "RECONSTRUCTED from spec files")
     columns = [
         ("FIBERID", "J", None, np.arange(1000) + 1), ("STATUS", "9A", None, status),
         *((f"C{order}", "D", None, np.nan_to_num(values)) for order, values in enumerate(coefficients)),

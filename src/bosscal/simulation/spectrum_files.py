@@ -12,10 +12,11 @@ from numpy.typing import NDArray
 
 from bosscal.base.arithmetic import inverse
 from bosscal.base.files import Pathlike
+from bosscal.calibration.coadd import combine, weights_of
 from bosscal.calibration.pipeline import add_error_floor, coadd_loglam
 from bosscal.noise.laws.optimal import optimal_variance
 from bosscal.simulation.fits_format import EXPTIME, GZIP_FORMAT, Hdu, mark_simulated, padded, write_fits
-from bosscal.simulation.instrument import READNOISE, coadd_grid, is_calibrated, lamp, throughput
+from bosscal.simulation.instrument import READNOISE, coadd_grid, distortion, is_calibrated, lamp, throughput
 from bosscal.simulation.plate import (
     EXPOSURES,
     MJD,
@@ -34,6 +35,8 @@ from bosscal.simulation.plate import (
     spec_path,
 )
 from bosscal.simulation.spectra import line_sigma, object_flux, sky_electrons
+from bosscal.survey.coadds import COADD_STEP, ExposureSpectrum
+from bosscal.survey.masks import COMBINEREJ
 
 TYPICAL_WIDTH = 1.1  # spatial sigma [pixels] that the coadded spectra's noise is made with
 
@@ -76,7 +79,48 @@ def write_spec(root: Pathlike, fiber: int) -> None:
                 detected_sky = fiberflat * spframe[6].data[index] * spframe[8].data[index]
             with fits.open(root / frame_path("spCFrame", camera, expnum), memmap=True) as spcframe:
                 hdus.append(_exposure_table(spcframe, index, detected_sky, next(names)))
-    write_fits(root / spec_path(fiber), _coadd_hdus(fiber, hdus[0].header["SIMSEED"]) + hdus)
+    seed = hdus[0].header["SIMSEED"]
+    coadded = _coadd_hdus(fiber, seed)
+    coadded[1] = _coadd_of_exposures(coadded[1], hdus, distortion(seed)[fiber - 1])
+    write_fits(root / spec_path(fiber), coadded + hdus)
+
+
+def _coadd_of_exposures(coadd: Hdu, exposures: Sequence[Hdu], distort: NDArray[np.float32]) -> Hdu:
+    """The COADD table of a full spec file, made of its exposures; as in real files its sky lacks the distortion.
+
+    By the same function that rebuilds coadds: of a simulated file it says nothing that its figures agree.
+    """
+    *keywords, number = coadd_grid()
+    grid, of_fiber = coadd_loglam(np.arange(number), keywords), distort.astype(np.float64)
+    without = []
+    for hdu in exposures:
+        table = _data(hdu)
+        columns = ("loglam", "flux", "ivar", "wdisp", "sky")
+        loglam, flux, ivar, wdisp, sky = (table[name].astype(np.float64) for name in columns)
+        factor = np.interp(loglam, grid, of_fiber)
+        camera, expnum = str(hdu.header["CAMERAS"]), int(hdu.header["EXPOSURE"])
+        mask = table["mask"].astype(np.int32)
+        without.append(
+            ExposureSpectrum(camera, expnum, loglam, flux / factor, ivar * factor**2, mask, wdisp, sky / factor)
+        )
+    result = _data(coadd).copy()
+    if not any(exposure.ivar.any() for exposure in without):
+        result["ivar"] = 0
+        return coadd._replace(data=result)
+    loglam = COADD_STEP * np.rint(result["loglam"].astype(np.float64) / COADD_STEP)
+    rebuilt = combine(without, loglam, weights_of(RUN2D))
+    factor = np.interp(loglam, grid, of_fiber)
+    result["flux"], result["ivar"], result["sky"] = rebuilt.flux * factor, rebuilt.ivar / factor**2, rebuilt.sky
+    for name in ("and_mask", "or_mask", "wdisp"):
+        result[name] = getattr(rebuilt, name)
+    for hdu, rejected in zip(exposures, rebuilt.rejected, strict=True):
+        _data(hdu)["mask"] |= np.where(rejected, COMBINEREJ, 0).astype(np.int32)
+    return coadd._replace(data=result)
+
+
+def _data(hdu: Hdu) -> NDArray:
+    assert hdu.data is not None
+    return hdu.data
 
 
 def _open_packed(path: Path) -> fits.HDUList:
