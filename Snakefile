@@ -36,6 +36,7 @@ rule all:
         get_comparisons,
         get_budget_tables,
         get_collected_coadds,
+        get_subset_files,
         get_outliers,
         # A step after a checkpoint does not ask whether the checkpoint's output is there, so the end of the run does.
         rules.list_exposures.output,

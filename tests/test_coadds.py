@@ -33,6 +33,7 @@ from bosscal.results.coadds import (
     plate_of,
     plate_table,
     rebuild,
+    rebuild_subset,
     repeats_of,
     write_coadd,
     write_distortion,
@@ -536,3 +537,26 @@ def test_upper_case_columns_and_lost_names(real_data, tmp_path):
     np.testing.assert_array_equal(lost.exposures[3].flux, whole.exposures[3].flux)
     with pytest.raises(UserError, match="no EXPID says which camera exposure it is"):
         read_coadd(tmp_path / "without.fits", "x", "dr12", 4961, 55719, 378)
+
+
+def test_subsets_are_coadded_anew(coadds):
+    """Protects coadds of some exposures: all of them are the whole coadd, each half has about half of its inverse
+    variance and rejects for itself, one camera has data in its own wavelengths alone; what is not there is named."""
+    whole = next(one for one in coadds("dr17") if one.spectrum.mjd == 57544)
+    kind = weights_of("v5_13_2")
+    everything = rebuild_subset(whole, kind, None, ("b1", "b2", "r1", "r2"), "everything")
+    good = (whole.coadd.ivar > 0) & (everything.coadd.ivar > 0)
+    assert np.mean(np.abs(everything.coadd.ivar / np.where(good, whole.coadd.ivar, 1) - 1)[good] < 1e-6) > 0.98
+    first, second = (rebuild_subset(whole, kind, half, ("b2", "r2"), "half") for half in (range(8), range(8, 16)))
+    both = good & (first.coadd.ivar > 0) & (second.coadd.ivar > 0)
+    ratio = (first.coadd.ivar + second.coadd.ivar)[both] / whole.coadd.ivar[both]
+    assert np.median(ratio) == pytest.approx(1, abs=1e-3)
+    error = np.sqrt(first.coadd.covariance[0] + second.coadd.covariance[0])[both]
+    chi = (first.coadd.flux - second.coadd.flux)[both] / error
+    assert 1.4826 * np.median(np.abs(chi - np.median(chi))) == pytest.approx(1, abs=0.08)
+    red = rebuild_subset(whole, kind, None, ("r2",), "red")
+    assert 10 ** red.spectrum.loglam[np.flatnonzero(red.coadd.ivar)[0]] > 5800
+    with pytest.raises(UserError, match=r"dr17 7339-57544-0733: coadd 'late' asks for exposure 16, and there are 0-15"):
+        rebuild_subset(whole, kind, [16], ("b2",), "late")
+    with pytest.raises(UserError, match="coadd 'other' has no exposure of b1"):
+        rebuild_subset(whole, kind, None, ("b1",), "other")

@@ -92,6 +92,62 @@ rule measure_coadd:
         "../scripts/measure_coadd.py"
 
 
+@cache
+def get_subsets():
+    """(folder, fiber, name) of every further coadd that is asked for, to its exposures and cameras."""
+    nights = get_mjds()
+    subsets = {}
+    for request in REQUESTS:
+        mjd = request.mjd or (nights[request.release, request.plate] if request.coadds else None)
+        for name, exposures, cameras in request.coadds:
+            for fiber in request.fibers:
+                place = (f"{request.release}/{request.plate:04d}-{mjd}", fiber, name)
+                with user_errors():
+                    if place in subsets and subsets[place] != (exposures, cameras):
+                        raise UserError(f"targets: {place[0]}-{fiber:04d} has two coadds '{name}'; rename one")
+                subsets[place] = (exposures, cameras)
+    return subsets
+
+
+def get_subset_files(wildcards=None):
+    return [
+        "results/coadd/{0}/spCoadd-{1}-{2:04d}-{3}.fits".format(folder, folder.partition("/")[2], fiber, name)
+        for folder, fiber, name in get_subsets()
+    ]
+
+
+def get_subset(wildcards):
+    """Exposures and cameras of a further coadd."""
+    place = (f"{wildcards.release}/{wildcards.plate_mjd}", int(wildcards.fiber), wildcards.subset)
+    if place not in get_subsets():
+        not_asked_for("coadd '{subset}' of {release}/{plate_mjd}-{fiber}".format(**wildcards))
+    return get_subsets()[place]
+
+
+# Half the night, one camera, all but the worst: a coadd of some of the exposures, as the configuration names it.
+rule measure_subset:
+    input:
+        lambda wildcards: mirrored(wildcards.release, get_spec_name(wildcards)),
+    output:
+        "results/coadd/{release}/{plate_mjd}/spCoadd-{plate_mjd}-{fiber}-{subset}.fits",
+    log:
+        "results/logs/measure_subset/{release}/{plate_mjd}/{fiber}-{subset}.log",
+    benchmark:
+        "results/benchmarks/measure_subset/{release}/{plate_mjd}/{fiber}-{subset}.tsv"
+    wildcard_constraints:
+        subset="[a-z][a-z0-9-]*",
+    conda:
+        ENVIRONMENT
+    params:
+        code=code("measure_subset.py"),
+        name=get_spec_name,
+        run2d=lambda wildcards: RELEASES[wildcards.release].run2d,
+        exposures=lambda wildcards: get_subset(wildcards)[0],
+        cameras=lambda wildcards: get_subset(wildcards)[1],
+    script:
+        "../scripts/measure_subset.py"
+
+
 rule fit_distortion:
     input:
         tables=lambda wildcards: get_coadd_tables("coadd", "{release}/{plate_mjd}".format(**wildcards)),

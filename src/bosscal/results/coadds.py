@@ -12,6 +12,7 @@ from astropy.io import fits
 from numpy.typing import NDArray
 
 from bosscal.base.elementary import power_of_ten
+from bosscal.base.errors import UserError
 from bosscal.base.files import Pathlike, replacing
 from bosscal.base.tables import IDENTITY, build_table
 from bosscal.calibration.coadd import Coadd, combine, weighted_means
@@ -21,7 +22,7 @@ from bosscal.calibration.photometry import magnitude_difference, synthetic_flux,
 from bosscal.noise.laws import LAWS
 from bosscal.noise.repeats import Repeat, bootstrap, by_wavelength, compare_repeats
 from bosscal.results.prediction import predict
-from bosscal.survey.coadds import BANDS, COADD_STEP, CoaddSpectrum
+from bosscal.survey.coadds import BANDS, COADD_STEP, CoaddSpectrum, ExposureSpectrum
 from bosscal.survey.exposure import FLUX, SpecExposure
 from bosscal.survey.filters import filter_curves
 from bosscal.survey.masks import COMBINEREJ
@@ -137,25 +138,67 @@ def rebuild(spectrum: CoaddSpectrum, weights: str) -> RebuiltCoadd:
     ratio = np.full(usable.size, np.nan)
     known = usable & (with_distortion > 0) & (spectrum.sky > 0)
     ratio[known] = with_distortion[known] / spectrum.sky[known]
-    exposures = []
-    for exposure in spectrum.exposures:
+    coadd = combine(_without(spectrum.exposures, distortion), spectrum.loglam, weights, rejected)
+    return RebuiltCoadd(spectrum, distortion, ratio, _with(coadd, distortion, spectrum.loglam))
+
+
+def _without(exposures: Sequence[ExposureSpectrum], distortion: Distortion | None) -> list[ExposureSpectrum]:
+    """The exposures without the distortion."""
+    result = []
+    for exposure in exposures:
         factor = np.ones_like(exposure.flux) if distortion is None else distortion(exposure.loglam)
         flux, ivar, sky = exposure.flux / factor, exposure.ivar * factor**2, exposure.sky / factor
-        exposures.append(replace(exposure, flux=flux, ivar=ivar, sky=sky))
-    coadd = combine(exposures, spectrum.loglam, weights, rejected)
-    factor = np.ones(usable.size) if distortion is None else distortion(spectrum.loglam)
+        result.append(replace(exposure, flux=flux, ivar=ivar, sky=sky))
+    return result
+
+
+def _with(coadd: Coadd, distortion: Distortion | None, loglam: NDArray[np.float64]) -> Coadd:
+    """The coadd with the distortion, all but its sky."""
+    factor = np.ones(loglam.size) if distortion is None else distortion(loglam)
     pairs = np.stack([factor * np.append(factor[lag:], np.ones(lag)) for lag in range(len(coadd.covariance))])
-    return RebuiltCoadd(
-        spectrum=spectrum,
-        distortion=distortion,
-        distortion_ratio=ratio,
-        coadd=replace(
-            coadd,
-            flux=coadd.flux * factor,
-            ivar=coadd.ivar / factor**2,
-            contributions=coadd.contributions / factor**2,
-            covariance=coadd.covariance * pairs,
-        ),
+    return replace(
+        coadd,
+        flux=coadd.flux * factor,
+        ivar=coadd.ivar / factor**2,
+        contributions=coadd.contributions / factor**2,
+        covariance=coadd.covariance * pairs,
+    )
+
+
+def rebuild_subset(
+    whole: RebuiltCoadd, weights: str, exposures: Sequence[int] | None, cameras: Sequence[str], name: str
+) -> RebuiltCoadd:
+    """A coadd of some of the exposures: with a rejection of its own, and the distortion that all of them tell.
+
+    Parameters
+    ----------
+    whole : RebuiltCoadd
+    weights : str
+        As of :func:`rebuild`.
+    exposures : sequence of int or None
+        Sequence numbers of the science exposures, from 0 in time order; None for all.
+    cameras : sequence of str
+    name : str
+        What the subset is called, for messages.
+
+    Raises
+    ------
+    UserError
+        If an exposure is not there, or none of the cameras has any.
+    """
+    spectrum = whole.spectrum
+    sequence = sorted({exposure.expnum for exposure in spectrum.exposures})
+    where = f"{spectrum.release} {spectrum.plate}-{spectrum.mjd}-{spectrum.fiber:04d}: coadd '{name}'"
+    missing = [number for number in exposures or () if number >= len(sequence)]
+    if missing:
+        raise UserError(f"{where} asks for exposure {missing[0]}, and there are 0-{len(sequence) - 1}")
+    wanted = set(sequence if exposures is None else (sequence[number] for number in exposures))
+    chosen = tuple(one for one in spectrum.exposures if one.expnum in wanted and one.camera in cameras)
+    if not chosen:
+        raise UserError(f"{where} has no exposure of {', '.join(cameras)}")
+    coadd = combine(_without(chosen, whole.distortion), spectrum.loglam, weights)
+    return replace(
+        whole, spectrum=replace(spectrum, exposures=chosen), coadd=_with(coadd, whole.distortion, spectrum.loglam)
     )
 
 

@@ -155,6 +155,12 @@ Bands = Annotated[
     AfterValidator(distinct),
     Field(strict=False, json_schema_extra=MIN_ITEMS | UNIQUE),
 ]
+Cameras = Annotated[
+    tuple[Literal["b1", "b2", "r1", "r2"], ...],
+    BeforeValidator(some),
+    AfterValidator(distinct),
+    Field(strict=False, json_schema_extra=MIN_ITEMS | UNIQUE),
+]
 MaskBits = Annotated[tuple[MaskBit, ...], AfterValidator(distinct), Field(strict=False, json_schema_extra=UNIQUE)]
 
 
@@ -195,6 +201,29 @@ class Data(Section):
     ] = Field(default=None, min_length=1, description="folder for the local copies")
 
 
+def _each_name_once(subsets: "tuple[CoaddEntry, ...]") -> "tuple[CoaddEntry, ...]":
+    distinct(subset.name for subset in subsets)
+    return subsets
+
+
+class CoaddEntry(Section):
+    """One coadd of some of the exposures."""
+
+    name: str = Field(
+        pattern=r"^[a-z][a-z0-9-]{0,40}$",
+        description="name of the coadd, which its file ends in: small letters, digits and hyphens",
+    )
+    exposures: Annotated[All | Annotated[Exposures, Tag("[list]")], Discriminator(_word_or_list)] = Field(
+        default="all", description="list of sequence numbers of its exposures, from 0 in time order, or `all`"
+    )
+    cameras: Cameras = Field(
+        default=("b1", "b2", "r1", "r2"), description="list of its cameras: `b1`, `r1` or `b2`, `r2`"
+    )
+
+
+Subsets = Annotated[tuple[CoaddEntry, ...], AfterValidator(_each_name_once), Field(strict=False)]
+
+
 class TargetEntry(Section):
     """One entry of ``targets``: fibers of a plate."""
 
@@ -227,6 +256,17 @@ class TargetEntry(Section):
         description="`frames`: the per-plate files (300 MB an exposure); `spec`: the target's own full spec file "
         "(1.7 MB), which has no flats and no components",
     )
+    coadd: Subsets = Field(
+        default=(),
+        description="list of further coadds of a full spec file's exposures, each with a `name`: half the night, one "
+        "camera, all but the worst",
+    )
+
+    @model_validator(mode="after")
+    def _subsets_are_of_spec_files(self) -> "TargetEntry":
+        if self.coadd and self.products != "spec":
+            raise mistake("coadd needs products: spec, for only a full spec file holds the exposures of a coadd")
+        return self
 
 
 Targets = Annotated[tuple[TargetEntry, ...], BeforeValidator(some), Field(strict=False, json_schema_extra=MIN_ITEMS)]

@@ -35,6 +35,8 @@ class Entry(Protocol):
     def exposures(self) -> Literal["all"] | tuple[int, ...]: ...
     @property
     def products(self) -> str: ...
+    @property
+    def coadd(self) -> Sequence[Any]: ...
 
 
 @dataclass(frozen=True)
@@ -52,6 +54,8 @@ class Request:
     exposures: tuple[int, ...] | None
     products: str
     whole_plate: bool = False
+    # (name, sequence numbers or None for all, cameras) of further coadds
+    coadds: tuple[tuple[str, tuple[int, ...] | None, tuple[str, ...]], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -174,6 +178,10 @@ def parse_requests(targets: Sequence[Entry]) -> tuple[Request, ...]:
             exposures=None if target.exposures == "all" else tuple(target.exposures),
             products=target.products,
             whole_plate=target.fibers == "all",
+            coadds=tuple(
+                (subset.name, None if subset.exposures == "all" else tuple(subset.exposures), tuple(subset.cameras))
+                for subset in target.coadd
+            ),
         )
         requests.append(request)
         repeated = next(_repeated(request, where, listed), None)
