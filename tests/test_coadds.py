@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from astropy.io import fits
 from astropy.table import Table
-from conftest import REPOSITORY
+from conftest import REPOSITORY, Workflow, serving
 from test_docs import numbers, table_of, tables
 
 from bosscal.base.errors import UserError
@@ -38,13 +38,14 @@ from bosscal.results.coadds import (
     write_coadd,
     write_distortion,
 )
-from bosscal.results.comparison import stack
+from bosscal.results.comparison import compare_fibers, stack
+from bosscal.results.prediction import predict
 from bosscal.run.releases import read_releases
 from bosscal.survey.coadds import ExposureSpectrum, read_coadd
 from bosscal.survey.filters import filter_curves
 from bosscal.survey.masks import BADSKYCHI, COMBINEREJ, NODATA, REDMONSTER
 from bosscal.survey.paths import mask_bits
-from bosscal.survey.spectra import read_all_exposures
+from bosscal.survey.spectra import lost_headers, read_all_exposures, read_beginnings
 
 RELEASES = read_releases(REPOSITORY / "workflow/releases.yaml", LAWS)
 GRID = 3.6 + 1e-4 * np.arange(400)
@@ -445,6 +446,12 @@ def test_plate_of_fifteen_standards(coadds, tmp_path):
         assert (hdus[0].data[500] == 1).all()
         first = standards[0]
         np.testing.assert_allclose(hdus[0].data[first.spectrum.fiber - 1], first.distortion(grid), rtol=1e-6)
+        image, keys = np.array(hdus[0].data), ("CRVAL1", "CRPIX1", "CD1_1")
+        published = image, tuple(hdus[0].header[key] for key in keys)
+    assert np.ma.is_masked(row["published_max"])
+    assert plate_table(plate, published)["published_max"][0] < 1e-6  # float32, read back
+    image[plate.table["fiber"][3] - 1] *= 1.01
+    assert plate_table(plate, published)["published_max"][0] == pytest.approx(np.log(1.01), rel=1e-3)
     assert list(no_plates().colnames) == list(PLATE_COLUMNS)
 
 
@@ -517,6 +524,33 @@ def test_magnitudes_of_the_standards(coadds):
     assert [float(value.replace("−", "-")) for value in of_page.groups()] == pytest.approx(found, abs=6e-4)
 
 
+def test_offset_of_fibers_for_blue_light(coadds):
+    """Protects what docs/coadd.md says of objects that are placed for 4000 Å: too blue in DR12, less so with T."""
+    found = {}
+    for release, wavelength in (("dr12", 4000), ("dr12", 5400), ("dr14", 4000)):
+        rows = [coadd_table(one)[0] for one in coadds(release) if one.spectrum.lambda_eff == wavelength]
+        colors = [row["dmag_g"] - row["dmag_r"] for row in rows if not np.ma.is_masked(row["dmag_g"])]
+        found[release, wavelength] = (len(colors), round(float(np.median(colors)), 2))
+    assert found == {("dr12", 4000): (2, -0.29), ("dr12", 5400): (7, -0.01), ("dr14", 4000): (3, 0.07)}
+
+
+def test_repeats_by_signal_to_noise(spectra):
+    """Protects the table of docs/repeats.md by S/N, of all releases together."""
+    pairs = []
+    for release in ("dr12", "dr14", "dr17"):
+        settings = RELEASES[release]
+        for _, exposures in spectra(release):
+            pairs += [pair.repeat for pair in repeats_of(exposures, settings.noise_law, 0, settings.thrucorr)]
+    (page,) = table_of(REPOSITORY / "docs/repeats.md", "S/N of a pixel")
+    edges = {"below 2": (-9, 2), "2 to 5": (2, 5), "above 5": (5, 1e3)}
+    assert set(page) == set(edges)
+    for name, (low, high) in edges.items():
+        chosen = [repeat for repeat in pairs if low <= repeat.signal_to_noise < high]
+        assert int(page[name]["pairs"]) == len(chosen)
+        for heading, key in (("stated", "stated"), ("without floor", "without_floor"), ("law", "law")):
+            assert float(page[name][heading]) == pytest.approx(np.median([one.chi[key] for one in chosen]), abs=6e-4)
+
+
 def test_upper_case_columns_and_lost_names(real_data, tmp_path):
     """Protects files of DR16 and DR17 as they are: columns in capitals, exposures whose names are lost are those of
     EXPID in its order, and a file without either says so."""
@@ -560,3 +594,106 @@ def test_subsets_are_coadded_anew(coadds):
         rebuild_subset(whole, kind, [16], ("b2",), "late")
     with pytest.raises(UserError, match="coadd 'other' has no exposure of b1"):
         rebuild_subset(whole, kind, None, ("b1",), "other")
+
+
+# ---------------------------------------------------------------------------------------- files that lost their headers
+
+
+def without_headers(path, output):
+    """A spec file as many of DR16 and DR17 are: no headers of exposures, columns in capitals."""
+    with fits.open(path) as hdus:
+        kept = [hdus[0], *hdus[1:4]]
+        for hdu in hdus[4:]:
+            columns = [
+                fits.Column(column.name.upper(), column.format, array=hdu.data[column.name]) for column in hdu.columns
+            ]
+            kept.append(fits.BinTableHDU.from_columns(columns))
+        output.parent.mkdir(parents=True, exist_ok=True)
+        fits.HDUList(kept).writeto(output)
+    return output
+
+
+def header_of_spcframe(hdu):
+    """The header of an exposure without what makes it a table's."""
+    kept = [
+        card
+        for card in hdu.header.cards
+        if not re.match("T(TYPE|FORM|DIM|FIELDS)|NAXIS|XT|BITPIX|PC|GC|EXTN", card.keyword)
+    ]
+    return fits.Header(kept)
+
+
+def test_exposures_of_a_file_are_in_the_order_of_its_list(real_data):
+    """Protects files whose HDUs have lost their names: in the six of DR17 that have them, HDU 4 and after are in the
+    order of EXPID."""
+    paths = [path for path in sorted((real_data / "sas/dr17").rglob("spec-*.fits")) if "lite" not in path.parts]
+    assert len(paths) == 6
+    for path in paths:
+        with fits.open(path) as hdus:
+            listed = [value.upper() for key, value in hdus[0].header.items() if re.fullmatch(r"EXPID\d+", key)]
+            assert [hdu.name for hdu in hdus[4:]] == [name.strip() for name in listed]
+
+
+def test_a_file_without_headers(real_data, tmp_path):
+    """Protects files that have lost their headers: said so, read with those of spCFrame where these are at hand, and
+    without them still of use: everything but what needs read noise or width, which is NaN and compared with nothing."""
+    path = next((real_data / "sas/dr17").rglob("spec-7339-57544-0733.fits"))
+    lost = without_headers(path, tmp_path / "spec.fits")
+    assert lost_headers(lost)
+    assert not lost_headers(path)
+    whole = list(read_all_exposures(path, "x", "dr17", 7339, 57544, 733))[:2]
+    with fits.open(path) as hdus:
+        for hdu in hdus[4:6]:
+            cards = header_of_spcframe(hdu)
+            name = f"spCFrame-{hdu.header['CAMERAS'].strip()}-{hdu.header['EXPOSURE']:08d}.fits.header"
+            fits.PrimaryHDU(header=cards).writeto(tmp_path / name, output_verify="silentfix")
+    (tmp_path / "spCFrame-b2-00000001.fits.header").write_bytes(b"")
+    (tmp_path / "spCFrame-b2-00000002.fits.header").write_bytes(b"no FITS file")
+    headers = read_beginnings(sorted(tmp_path.glob("*.header")))
+    assert len(headers) == 2
+    found = list(read_all_exposures(lost, "x", "dr17", 7339, 57544, 733, headers))
+    assert [one.header.origin for one in found[:3]] == ["spCFrame", "spCFrame", "lost"]
+    for one, other in zip(found, whole, strict=False):
+        assert replace(one.header, origin="file", inputs=()) == replace(other.header, inputs=())
+        np.testing.assert_array_equal(one.calib, other.calib)
+        np.testing.assert_array_equal(one.row, other.row)
+    table = compare_fibers(found[2], predict(found[2], "readnoise_weighted", 0, True))
+    assert table["header"][0] == "lost"
+    for name in ("noise_ratio_median", "ratio_tutorial", "noise_best", "rdnoise0"):
+        assert np.ma.is_masked(table[name][0]), name
+    assert table["fit_a"][0] == pytest.approx(1.18, abs=0.1)
+    pairs = repeats_of(found[2:6], "readnoise_weighted", 0, True)
+    assert all(set(pair.repeat.chi) == {"stated", "without_floor"} for pair in pairs)
+
+
+def test_the_workflow_with_lost_headers(real_data, tmp_path):
+    """Protects a run over such files from a server: the beginnings of the spCFrame files that are there are fetched by
+    Range under names of their own, those that are not cost their exposures' noise alone, and the report says both."""
+    path = next((real_data / "sas/dr17").rglob("spec-7339-57544-0733.fits"))
+    server = tmp_path / "server"
+    without_headers(path, server / path.relative_to(real_data))
+    redux = server / "sas/dr17/eboss/spectro/redux/v5_13_2"
+    (redux / "7339").mkdir()
+    with fits.open(path) as hdus:
+        for hdu in hdus[4:8]:
+            cards = header_of_spcframe(hdu)
+            name = f"spCFrame-{hdu.header['CAMERAS'].strip()}-{hdu.header['EXPOSURE']:08d}.fits"
+            fits.PrimaryHDU(np.zeros((100, 4000), dtype=">f4"), cards).writeto(
+                redux / "7339" / name, output_verify="silentfix"
+            )
+    target = {"release": "dr17", "plate": 7339, "mjd": 57544, "fibers": [733], "products": "spec", "exposures": [0, 15]}
+    with serving(server) as url:
+        workflow = Workflow(tmp_path / "run").configure(data={"url": url}, targets=[target])
+        counts = workflow.executed("results/compare/summary.ecsv", "results/report/index.html")
+    assert counts["fetch_header"] == 32
+    pieces = sorted((workflow.folder / "results").glob("mirror*/sas/**/spCFrame*"))
+    assert all(piece.suffix == ".header" and piece.stat().st_size < 200_000 for piece in pieces)
+    assert sum(piece.stat().st_size > 0 for piece in pieces) == 4
+    summary = workflow.table()
+    assert list(zip(summary["camera"], summary["header"], strict=True)) == [
+        ("b2", "spCFrame"), ("b2", "lost"), ("r2", "lost"), ("r2", "lost"),
+    ]  # fmt: skip
+    assert np.ma.getmaskarray(summary["noise_ratio_median"]).tolist() == (summary["header"] == "lost").tolist()
+    html = (workflow.results / "report/index.html").read_text("utf-8")
+    assert "3 camera exposures have lost their headers" in html
+    assert "of 1 camera exposures, whose spec files have lost their headers" in " ".join(html.split())

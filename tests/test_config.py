@@ -62,6 +62,7 @@ def test_defaults_are_filled_in():
                 {
                     "release": "dr12", "plate": 6641, "mjd": None, "fibers": "all", "bands": ("blue", "red"),
                     "exposures": (0,), "products": "frames",
+                    "coadd": (),
                 },
             ),
             "mask_allow": (),
@@ -261,7 +262,8 @@ def test_table_lists_every_key_and_release():
     rows = [line.split(" | ") for line in configuration.make_table(RELEASES).splitlines()[2:]]
     assert [row[0].strip("|` ") for row in rows] == [
         "release", "data.url", "data.mirror", "targets[].release", "targets[].plate", "targets[].mjd",
-        "targets[].fibers", "targets[].bands", "targets[].exposures", "targets[].products", "mask_allow",
+        "targets[].fibers", "targets[].bands", "targets[].exposures", "targets[].products", "targets[].coadd[].name",
+        "targets[].coadd[].exposures", "targets[].coadd[].cameras", "mask_allow",
     ]  # fmt: skip
     assert {len(row) for row in rows} == {3}
     assert all(row[2].strip("| ") for row in rows)

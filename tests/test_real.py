@@ -182,7 +182,9 @@ def test_an_exposure_reruns_figures_summary_and_report(spectra, tmp_path):
     and a plate added costs its own chain."""
     targets = [spec_target("dr12", 4961, 378, bands=["blue"])]
     workflow = spectra.copy(tmp_path).configure(**spectra.configuration() | {"targets": targets})
-    assert workflow.executed() == {"find_mjd": 1, "list_exposures": 1, "summarize": 1, "report": 1}
+    assert workflow.executed() == {
+        "find_mjd": 1, "list_exposures": 1, "measure_coadd": 1, "collect_coadds": 1, "summarize": 1, "report": 1,
+    }  # fmt: skip
     targets[0]["exposures"] = [0, 1]
     workflow.configure(**spectra.configuration() | {"targets": targets})
     assert workflow.executed() == {"plot_spec": 1, "summarize": 1, "report": 1}
@@ -201,7 +203,7 @@ def test_one_object_in_two_releases(real_data, tmp_path):
     workflow = Workflow(tmp_path).configure(release="DR12", data={"url": real_data.as_uri()}, targets=targets)
     assert workflow.executed() == {
         "download": 4, "find_mjd": 2, "list_exposures": 1, "measure_spec": 2, "plot_spec": 2, "compare_releases": 1,
-        "summarize": 1, "report": 1,
+        "measure_coadd": 2, "collect_coadds": 1, "summarize": 1, "report": 1,
     }  # fmt: skip
     assert list(workflow.table()["release"]) == ["dr12", "dr14"]
     assert len(set(workflow.table()["expnum"])) == 1
@@ -211,11 +213,13 @@ def test_one_object_in_two_releases(real_data, tmp_path):
         f"{release}/5201-55832-0178-b1-{exposure:08d}{kind}.png"
         for release in ("dr12", "dr14")
         for kind in ("", "-noise")
-    }
+    } | {f"{release}/5201-55832-0178-coadd.png" for release in ("dr12", "dr14")} | {
+        "dr14/5201-55832-0178-releases.png"
+    }  # fmt: skip
     (mirror,) = workflow.results.glob("mirror*")
     assert {path.name for path in (mirror / "sas").iterdir()} == {"dr12", "dr14"}
     html = (workflow.results / "report/index.html").read_text(encoding="utf-8")
-    assert html.count("data:image/png;base64,") == 4
+    assert html.count("data:image/png;base64,") == 4 + 3
     assert "SDSS-III Data Release 12" in html
     assert "SDSS-IV Data Release 14" in html
 
@@ -232,7 +236,9 @@ def test_fifteen_standards_with_all_figures(real_data, tmp_path):
     assert list(workflow.table()["fiber"]) == [fiber for fiber in STANDARDS_OF_6118 for _ in range(2)]
     assert set(workflow.table()["objtype"]) == {"SPECTROPHOTO_STD"}
     html = (workflow.results / "report/index.html").read_text(encoding="utf-8")
-    assert html.count("data:image/png;base64,") == 60
+    assert html.count("data:image/png;base64,") == 60 + 15 + 1  # of exposures, of coadds, and of the plate
+    (plate,) = workflow.table("plates")
+    assert (plate["nfiber"], len(workflow.table("coadds")), len(workflow.table("repeats"))) == (15, 15, 60)
 
 
 # -------------------------------------------------------------------------------------------------- dr17's layout

@@ -226,8 +226,8 @@ def test_one_spectrum_in_two_releases(tmp_path, real_data):
     assert workflow.table()["noise_ratio_thrucorr"].mask.all()
     workflow.configure(data=data, targets=[quasar | {"release": release} for release in ("dr12", "dr14")])
     assert workflow.executed() == {
-        "download": 1, "list_exposures": 1, "measure_spec": 1, "compare_releases": 1, "plot_spec": 1, "summarize": 1,
-        "report": 1,
+        "download": 1, "list_exposures": 1, "measure_spec": 1, "compare_releases": 1, "plot_spec": 1,
+        "measure_coadd": 1, "collect_coadds": 1, "summarize": 1, "report": 1,
     }  # fmt: skip
     earlier, later = workflow.table()
     assert np.ma.is_masked(earlier["noise_ratio_thrucorr"])

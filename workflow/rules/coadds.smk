@@ -60,9 +60,17 @@ def get_plug_maps(wildcards):
     return [name for found in frames for name in found]
 
 
+def get_published_distortion(wildcards):
+    """The survey's own spFluxdistort, if it is on the mirror."""
+    plate, mjd = map(int, wildcards.plate_mjd.split("-"))
+    path = SOURCES[wildcards.release].mirror + FINDERS[wildcards.release].get_fluxdistort_path(plate, mjd)
+    return [path] if os.path.exists(path) else []
+
+
 rule measure_coadd:
     input:
-        lambda wildcards: mirrored(wildcards.release, get_spec_name(wildcards)),
+        spec=lambda wildcards: mirrored(wildcards.release, get_spec_name(wildcards)),
+        headers=get_lost_header_files,
     output:
         "results/coadd/{release}/{plate_mjd}/spCoadd-{plate_mjd}-{fiber}.fits",
         "results/compare/{release}/{plate_mjd}/coadd-{fiber}.ecsv",
@@ -152,6 +160,7 @@ rule fit_distortion:
     input:
         tables=lambda wildcards: get_coadd_tables("coadd", "{release}/{plate_mjd}".format(**wildcards)),
         plug_maps=get_plug_maps,
+        published=get_published_distortion,
     output:
         "results/compare/{release}/{plate_mjd}/plate.ecsv",
         "results/distortion/{release}/{plate_mjd}/spFluxdistort-{plate_mjd}.fits",

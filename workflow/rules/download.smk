@@ -21,6 +21,29 @@ def get_server_paths(wildcards):
 FOLDER = "download" if all(map(os.path.isabs, MIRRORS)) else "download/"
 
 
+# Of a large file whose header alone is needed, the first blocks, under a name of their own.
+rule fetch_header:
+    output:
+        "{mirror}/{server_path}.header",
+    log:
+        f"results/logs/{FOLDER}{{mirror}}/{{server_path}}.header.log",
+    benchmark:
+        f"results/benchmarks/{FOLDER}{{mirror}}/{{server_path}}.header.tsv"
+    wildcard_constraints:
+        server_path="sas/.+/spCFrame-[^/]+\\.fits",
+    conda:
+        ENVIRONMENT
+    resources:
+        downloads=1,
+    params:
+        code=code("fetch_header.py"),
+    script:
+        "../scripts/fetch_header.py"
+
+
+ruleorder: fetch_header > download
+
+
 rule download:
     input:
         get_source,

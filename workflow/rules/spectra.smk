@@ -9,9 +9,24 @@ def get_spec_name(wildcards):
     return get_spec_path(wildcards.release, "spec", plate, mjd, int(wildcards.fiber))
 
 
+def get_lost_header_files(wildcards):
+    """Beginnings of the spCFrame files of a spec file that has lost its headers; nothing for the others."""
+    plate, mjd = map(int, wildcards.plate_mjd.split("-"))
+    source = (wildcards.release, "spec", plate, mjd, int(wildcards.fiber))
+    if source not in get_lost_headers():
+        return []
+    finder, mirror = FINDERS[wildcards.release], SOURCES[wildcards.release].mirror
+    return [
+        f"{mirror}{paths.frame_paths(finder, plate, mjd, camera, expnum, flat)[1]}.header"
+        for camera, numbers in get_exposures()[source].items()
+        for expnum, flat in numbers.items()
+    ]
+
+
 rule measure_spec:
     input:
-        lambda wildcards: mirrored(wildcards.release, get_spec_name(wildcards)),
+        spec=lambda wildcards: mirrored(wildcards.release, get_spec_name(wildcards)),
+        headers=get_lost_header_files,
     output:
         "results/compare/{release}/{plate_mjd}/spec-{fiber}.ecsv",
     log:

@@ -104,6 +104,12 @@ def get_exposures():
 
 
 @cache
+def get_lost_headers():
+    """Keys of the full spec files that have lost the headers of their exposures."""
+    return targets.lost_from_json(read_json(checkpoints.list_exposures.get().output[0]))
+
+
+@cache
 def get_targets():
     """Every spectrum asked for, in the order of the configuration."""
     exposures = get_exposures()

@@ -25,13 +25,21 @@ def positions(tables, plug_maps):
     return fibers, *(np.array([known[number][axis] for number in fibers.tolist()], dtype=float) for axis in (0, 1))
 
 
-def main(paths, plug_maps, outputs):
+def published_distortion(paths):
+    """The survey's D and its grid, or None where it is not at hand."""
+    if not paths:
+        return None
+    file = FitsFile(paths[0])
+    return np.asarray(file.image(0)), tuple(float(file.header()[key]) for key in ("CRVAL1", "CRPIX1", "CD1_1"))
+
+
+def main(paths, plug_maps, published, outputs):
     """Write the plate's row, its spFluxdistort, and the figure as PNG and PDF."""
     coadds = stack([read_table(path) for path in paths])
     logger.info("read %d tables and %d plug maps", len(paths), len(plug_maps))
     plate = plate_of(coadds)
     table, distortion, *figures = outputs
-    write_table(table, plate_table(plate))
+    write_table(table, plate_table(plate, published_distortion(published)))
     first, last = min(coadds["loglam_first"]), max(coadds["loglam_last"])
     grid = first + COADD_STEP * np.arange(round((last - first) / COADD_STEP) + 1)
     write_distortion(distortion, plate, *positions(plate.table, plug_maps), grid)
@@ -41,4 +49,5 @@ def main(paths, plug_maps, outputs):
 
 if "snakemake" in globals():
     with logged(snakemake.log[0]):
-        main(list(snakemake.input.tables), list(snakemake.input.plug_maps), list(snakemake.output))
+        files = snakemake.input
+        main(list(files.tables), list(files.plug_maps), list(files.published), list(snakemake.output))

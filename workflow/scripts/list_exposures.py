@@ -2,7 +2,7 @@
 
 from bosscal.base.files import read_json, write_json
 from bosscal.base.log import amount, logged, logger
-from bosscal.survey.spectra import read_exposures
+from bosscal.survey.spectra import lost_headers, read_exposures
 from bosscal.survey.targets import Request, exposure_sources, exposures_to_json, resolve
 
 
@@ -19,7 +19,12 @@ def main(spec_paths, mjd_paths, releases, requests, output):
     for source, cameras in exposures.items():
         logger.info("%s: %s", source, {camera: sorted(numbers) for camera, numbers in cameras.items()})
     spectra = resolve(requests, mjds, exposures)
-    write_json(output, exposures_to_json(exposures))
+    lost = {
+        source for source, path in zip(sources, spec_paths, strict=True) if source[1] == "spec" and lost_headers(path)
+    }
+    if lost:
+        logger.warning("%d spec files have lost the headers of their exposures", len(lost))
+    write_json(output, exposures_to_json(exposures, lost))
     logger.info("%d spectra, wrote %s", len(spectra), amount(output))
 
 

@@ -6,17 +6,16 @@ from bosscal.calibration.coadd import weights_of
 from bosscal.figures.drawing import draw_coadd
 from bosscal.results.coadds import bin_table, coadd_table, rebuild, repeat_table, repeats_of, write_coadd
 from bosscal.survey.coadds import read_coadd
-from bosscal.survey.spectra import read_all_exposures
+from bosscal.survey.spectra import read_all_exposures, read_beginnings
 
 
-def main(path, name, release, plate, mjd, fiber, run2d, noise_law, mask_allow, thrucorr, outputs):
+def main(path, headers, name, release, plate, mjd, fiber, run2d, noise_law, mask_allow, thrucorr, outputs):
     """Write the spCoadd file, the three tables, and the figure as PNG and PDF."""
     logger.info("read %s", amount(path))
     spectrum = read_coadd(path, name, release, plate, mjd, fiber)
     rebuilt = rebuild(spectrum, weights_of(run2d))
-    repeats = repeats_of(
-        list(read_all_exposures(path, name, release, plate, mjd, fiber)), noise_law, mask_allow, thrucorr
-    )
+    exposures = list(read_all_exposures(path, name, release, plate, mjd, fiber, read_beginnings(headers)))
+    repeats = repeats_of(exposures, noise_law, mask_allow, thrucorr)
     coadd, table, pairs, bins, *figures = outputs
     write_coadd(coadd, rebuilt)
     write_table(table, coadd_table(rebuilt))
@@ -33,7 +32,8 @@ if "snakemake" in globals():
         plate, mjd = map(int, snakemake.wildcards.plate_mjd.split("-"))
         params = snakemake.params
         main(
-            snakemake.input[0],
+            snakemake.input.spec,
+            snakemake.input.headers,
             params.name,
             snakemake.wildcards.release,
             plate,

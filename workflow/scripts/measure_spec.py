@@ -6,14 +6,14 @@ from bosscal.base.log import amount, logged, logger
 from bosscal.base.tables import write_table
 from bosscal.results.comparison import compare_fibers, stack
 from bosscal.results.prediction import predict
-from bosscal.survey.spectra import read_all_exposures
+from bosscal.survey.spectra import read_all_exposures, read_beginnings
 
 
-def main(path, name, release, plate, mjd, fiber, noise_law, mask_allow, thrucorr, results, output):
+def main(path, headers, name, release, plate, mjd, fiber, noise_law, mask_allow, thrucorr, results, output):
     """Write npz and table of each camera exposure below ``results``, then the table of the spectrum."""
     logger.info("read %s", amount(path))
     tables = []
-    for exposure in read_all_exposures(path, name, release, plate, mjd, fiber):
+    for exposure in read_all_exposures(path, name, release, plate, mjd, fiber, read_beginnings(headers)):
         header = exposure.header
         unit = f"{release}/{plate:04d}-{mjd}/{header.camera}-{header.expnum:08d}-{fiber:04d}"
         exposure.write(results / "extract_frame" / f"{unit}.npz")
@@ -31,7 +31,8 @@ if "snakemake" in globals():
         plate, mjd = map(int, snakemake.wildcards.plate_mjd.split("-"))
         params = snakemake.params
         main(
-            snakemake.input[0],
+            snakemake.input.spec,
+            snakemake.input.headers,
             params.name,
             snakemake.wildcards.release,
             plate,

@@ -107,8 +107,9 @@ def _draw_repeats(axes: Axes, repeats: Sequence[RepeatOfExposures]) -> None:
         middle = 10 ** pair.repeat.loglam[: blocks * BLOCK].reshape(blocks, BLOCK).mean(axis=1)
         axes.plot(middle, rms, color=CAMERA_COLORS[pair.camera], linewidth=0.8)
     for name, color in (("stated", SKY), ("without_floor", BLACK), ("law", GREEN)):
-        if repeats:
-            value = np.median([pair.repeat.chi[name] for pair in repeats])
+        known = [pair.repeat.chi[name] for pair in repeats if name in pair.repeat.chi]
+        if known:
+            value = np.median(known)
             axes.axhline(
                 value, color=color, linewidth=0.9, linestyle="--", label=f"{name.replace('_', ' ')} {value:.3f}"
             )

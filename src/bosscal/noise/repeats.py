@@ -27,6 +27,8 @@ class Repeat:
     ----------
     npix : int
         Pixels compared.
+    signal_to_noise : float
+        Median of the first exposure's flux over its error by the reference.
     loglam : 1D[npix]
         Their log10 wavelengths [Å].
     chi_by_pixel : 1D[npix]
@@ -38,6 +40,7 @@ class Repeat:
     """
 
     npix: int
+    signal_to_noise: float
     loglam: NDArray[np.float64]
     chi_by_pixel: NDArray[np.float64]
     chi: dict[str, float]
@@ -83,6 +86,7 @@ def compare_repeats(
     clipped = np.clip(chis[reference], -_CLIP, _CLIP)
     return Repeat(
         npix=int(used.sum()),
+        signal_to_noise=float(np.median(first["flux"][used] / np.sqrt(first[reference][used]))),
         loglam=first["loglam"][used],
         chi_by_pixel=chis[reference],
         chi={name: float(MAD_TO_SIGMA * np.median(np.abs(chi))) for name, chi in chis.items()},

@@ -47,7 +47,7 @@ class Grid:
         fractions = []
         for (first, step), last, stride, values in zip(self._axes, self._last, self._strides, coordinates, strict=True):
             place = np.clip((np.asarray(values, dtype=np.float32) - np.float32(first)) / np.float32(step), 0, last)
-            left = np.minimum(place.astype(np.int32), last - 1)
+            left = np.minimum(np.nan_to_num(place).astype(np.int32), last - 1)
             index = index + left * stride
             fractions.append(place - left)
         corners = [self._flat.take(index + offset) for offset in self._offsets()]

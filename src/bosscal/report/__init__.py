@@ -232,6 +232,8 @@ def render(
         spectra=len(targets),
         plates=len({target.plate_mjd for target in targets}),
         exposures=len(headers),
+        without_header=sum(header.origin == "lost" for header in headers),
+        borrowed_header=sum(header.origin == "spCFrame" for header in headers),
         inputs=sorted({tuple(item) for header in headers for item in header.inputs}),
         versions=versions,
     )

@@ -11,7 +11,7 @@ import numpy as np
 from astropy.io import fits
 from numpy.typing import NDArray
 
-from bosscal.base.elementary import power_of_ten
+from bosscal.base.elementary import log, power_of_ten
 from bosscal.base.errors import UserError
 from bosscal.base.files import Pathlike, replacing
 from bosscal.base.tables import IDENTITY, build_table
@@ -19,6 +19,7 @@ from bosscal.calibration.coadd import Coadd, combine, weighted_means
 from bosscal.calibration.distortion import Distortion, PlateDistortion, distortion_of, fit_distortion, fit_plate
 from bosscal.calibration.measurement import measure
 from bosscal.calibration.photometry import magnitude_difference, synthetic_flux, without_sky_residuals
+from bosscal.calibration.pipeline import coadd_loglam
 from bosscal.noise.laws import LAWS
 from bosscal.noise.repeats import Repeat, bootstrap, by_wavelength, compare_repeats
 from bosscal.results.prediction import predict
@@ -64,6 +65,7 @@ REPEAT_COLUMNS = {
     "exp1": ("", "number of the first exposure"),
     "exp2": ("", "number of the second"),
     "npix": ("", "pixels compared, mask bits and sky lines left out"),
+    "signal_to_noise": ("", "median flux of the first exposure over its error, without the floor"),
     "chi_stated": ("", "robust rms of the flux difference over the stated error"),
     "chi_without_floor": ("", "the same without the 3 % error floor"),
     "chi_law": ("", "the same with the variance of the expected noise law and its sky term"),
@@ -94,6 +96,11 @@ PLATE_COLUMNS = {
         "",
         "largest difference in ln D over 3600-10300 Angstrom of a fiber inside the hull of the others to a model "
         "without it",
+    ),
+    "published_max": (
+        "",
+        "largest difference in ln D of the run's fibers, as measured, to the survey's spFluxdistort where that is on the "
+        "mirror",
     ),
 }
 # Rows of a CCD that a spec file cuts off reach into the other camera's wavelengths: there masks have bits of pixels
@@ -321,7 +328,10 @@ def repeats_of(
     for camera, of_camera in sorted(by_camera.items()):
         of_camera.sort(key=lambda item: item[0])
         for (exp1, first), (exp2, second) in pairwise(of_camera):
-            repeat = compare_repeats(first, second, ("stated", "without_floor", "law"), "without_floor")
+            names = ("stated", "without_floor", "law")
+            # A spec file that has lost its headers has no law: the other two need none.
+            known = names if np.isfinite(first["law"]).any() and np.isfinite(second["law"]).any() else names[:2]
+            repeat = compare_repeats(first, second, known, "without_floor")
             if repeat is not None:
                 found.append(RepeatOfExposures(camera, exp1, exp2, repeat))
     return found
@@ -336,7 +346,8 @@ def repeat_table(spectrum: CoaddSpectrum, repeats: Sequence[RepeatOfExposures]) 
             "exp1": pair.exp1,
             "exp2": pair.exp2,
             "npix": pair.repeat.npix,
-            **{f"chi_{name}": value for name, value in pair.repeat.chi.items()},
+            "signal_to_noise": pair.repeat.signal_to_noise,
+            **{f"chi_{name}": pair.repeat.chi.get(name, np.nan) for name in ("stated", "without_floor", "law")},
             "autocorrelation": pair.repeat.autocorrelation,
         }
         for pair in repeats
@@ -477,8 +488,11 @@ def plate_of(coadds: Table) -> PlateOfSpectra:
     return PlateOfSpectra(table, fit_plate(fiber, xfocal, yfocal, coefficients))
 
 
-def plate_table(plate: PlateOfSpectra) -> Table:
-    """One row, :data:`PLATE_COLUMNS`."""
+def plate_table(plate: PlateOfSpectra, published: tuple[NDArray, tuple[float, float, float]] | None = None) -> Table:
+    """One row, :data:`PLATE_COLUMNS`.
+
+    ``published`` is the survey's D, 2D[1000, npoint], and its grid (CRVAL1, CRPIX1, CD1_1), where it is at hand.
+    """
     first, model = plate.table[0], plate.model
     left_out = model.left_out if model else np.full(1, np.nan)
     row = {
@@ -486,8 +500,22 @@ def plate_table(plate: PlateOfSpectra) -> Table:
         "nfiber": len(plate.table),
         **{f"residual_c{order}": model.residuals[order] if model else np.nan for order in range(3)},
         "left_out_max": np.nanmax(left_out) if np.isfinite(left_out).any() else np.nan,
+        "published_max": np.nan if published is None else _largest_difference(plate.table, *published),
     }
     return _table([row], PLATE_COLUMNS, ("plate", "mjd", "nfiber"))
+
+
+def _largest_difference(table: Table, distort: NDArray, grid: tuple[float, float, float]) -> float:
+    """Of ln D of measured fibers to a published image, over the wavelengths that both have."""
+    loglam = coadd_loglam(np.arange(distort.shape[1]), grid)
+    low, high = max(table["loglam_first"]), min(table["loglam_last"])
+    common = (loglam >= low) & (loglam <= high)
+    largest = 0.0
+    for row in table:
+        measured = distortion_of([row[f"distort_c{order}"] for order in range(3)], loglam[common])
+        of_survey = distort[row["fiber"] - 1, common].astype(np.float64)
+        largest = max(largest, float(np.abs(log(measured / of_survey)).max()))
+    return largest
 
 
 def no_plates() -> Table:

@@ -76,6 +76,11 @@ COLUMNS = {
         "",
         "pixels with a factor of the calibration so close to its threshold that the file's mask decided",
     ),
+    "header": (
+        "",
+        "where read noise, XSIGMA and SKYCHI2 are from: the file; spCFrame, whose beginning was fetched, unverified, "
+        "for a spec file that has lost its headers; or lost",
+    ),
     "thrucorr": (
         "",
         "chromatic fiber-position correction T: none before v5_9; known, of frames, and 1 where lambda_eff is 5400; "
@@ -170,9 +175,10 @@ def compare_fibers(exposure: CameraExposure, prediction: Prediction) -> Table:
     facts: dict[str, Any] = {
         name: getattr(header, name) for name in ("release", "plate", "mjd", "camera", "expnum", "products", "simulated")
     }
-    facts |= {f"rdnoise{amplifier}": readnoise for amplifier, readnoise in enumerate(header.readnoise)}
-    facts["noise_law"] = law
+    facts |= {"noise_law": law, "header": header.origin}
     values: dict[str, Any] = {name: np.full(nfiber, value) for name, value in facts.items()}
+    for amplifier, readnoise in enumerate(header.readnoise):
+        values[f"rdnoise{amplifier}"] = np.ma.masked_invalid(np.full(nfiber, readnoise))
     values |= {"fiber": exposure.fiber, "objtype": exposure.objtype, "lambda_eff": exposure.lambda_eff}
     values |= {"thrucorr": thrucorr_of(exposure, prediction), "sky_term": prediction.sky_term}
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,8 +10,8 @@ from numpy.typing import NDArray
 
 from bosscal.base.errors import UserError
 from bosscal.base.files import Pathlike
-from bosscal.survey.fitsfile import FitsFile, number, text
-from bosscal.survey.spectra import EXPOSURE_NAME, FIRST_EXPOSURE
+from bosscal.survey.fitsfile import FitsFile, text
+from bosscal.survey.spectra import FIRST_EXPOSURE, exposure_hdus
 
 COADD_STEP = 1e-4  # dex, between points of the coadd's grid, which are multiples of it
 BANDS = ("g", "r", "i")  # of the imaging's u, g, r, i, z: those that lie within the spectra
@@ -128,32 +127,19 @@ def _need(file: FitsFile, columns: dict[str, Any], index: int, names: tuple[str,
 
 
 def _exposures(file: FitsFile) -> list[ExposureSpectrum]:
-    """The camera exposures in the order of the file.
-
-    Which is which the names of the HDUs say; where they are lost, the order is that of EXPID in the primary header.
-    """
-    primary = file.header()
-    listed = [str(value) for key, value in primary.items() if re.fullmatch(r"EXPID\d+", key)]
+    """The camera exposures in the order of the file."""
     found = []
-    for place, index in enumerate(range(FIRST_EXPOSURE, len(file))):
-        name = file.names()[index]
-        match = EXPOSURE_NAME.match(name.upper()) or (
-            EXPOSURE_NAME.match(listed[place].upper()) if place < len(listed) else None
-        )
-        if match is None:
-            raise UserError(f"{file.path}: HDU {index} is '{name}', and no EXPID says which camera exposure it is")
+    for index, (camera, expnum) in exposure_hdus(file).items():
         columns = _columns(file, index)
         _need(file, columns, index, ("loglam", "flux", "ivar", "mask", "wdisp", "sky"))
         values = {key: columns[key].astype(np.float64) for key in ("loglam", "flux", "ivar", "wdisp", "sky")}
         order = np.argsort(values["loglam"], kind="stable")  # some reductions store blue spectra from red to blue
         found.append(
             ExposureSpectrum(
-                camera=match[1].lower(),
-                expnum=int(match[2]),
+                camera=camera,
+                expnum=expnum,
                 mask=columns["mask"].astype(np.int32)[order],
                 **{key: value[order] for key, value in values.items()},
             )
         )
-    if primary.get("NEXP") is not None and number(primary, "NEXP") != len(found) and len(listed) != len(found):
-        raise UserError(f"{file.path}: {len(found)} camera exposures, and its header lists {len(listed)}")
     return found

@@ -5,10 +5,12 @@ from __future__ import annotations
 import warnings
 from pathlib import Path
 from urllib.parse import unquote
+from urllib.request import Request, urlopen
 
 from tenacity import retry, retry_if_exception, stop_after_attempt, wait_exponential
 
 from bosscal.base.errors import UserError
+from bosscal.base.files import replacing
 
 
 class MissingFileError(UserError):
@@ -17,6 +19,7 @@ class MissingFileError(UserError):
 
 ATTEMPTS = 4
 CHUNK = 1 << 20  # bytes
+TIMEOUT = 60  # s without an answer
 
 
 def fetch(url: str, remote_path: str, local_path: Path) -> None:
@@ -45,6 +48,43 @@ def fetch(url: str, remote_path: str, local_path: Path) -> None:
         _link(Path(unquote(url.removeprefix("file://"))) / remote_path.lstrip("/"), local_path)
     else:
         _download(url, remote_path, local_path)
+
+
+BEGINNING = 40 * 2880  # bytes: more than the longest primary header of an spCFrame
+
+
+def fetch_beginning(url: str, remote_path: str, local_path: Path) -> None:
+    """Get the first blocks of a large file, which hold its primary header, and keep them under a name of their own.
+
+    Parameters as of :func:`fetch`. A piece cannot be compared with the survey's checksum of the whole file. Where the
+    file cannot be had an empty one is left, so that what needs no header goes on; who deletes it asks again.
+    """
+    if local_path.exists():
+        return
+    local_path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        if url.startswith("file://"):
+            with open(Path(unquote(url.removeprefix("file://"))) / remote_path.lstrip("/"), "rb") as stream:
+                content = stream.read(BEGINNING)
+        else:
+            content = _first_bytes(f"{url.rstrip('/')}{remote_path}")
+    except OSError:  # urllib's errors are
+        content = b""
+    with replacing(local_path) as temporary:
+        Path(temporary).write_bytes(content)
+
+
+@retry(
+    retry=retry_if_exception(lambda error: isinstance(error, OSError) and getattr(error, "code", 500) >= 500),
+    stop=stop_after_attempt(ATTEMPTS),
+    wait=wait_exponential(min=1, max=30),
+    reraise=True,
+)
+def _first_bytes(url: str) -> bytes:
+    """The beginning of a file on a server, by a Range request; a server that ignores it is read no further."""
+    wanted = Request(url, headers={"Range": f"bytes=0-{BEGINNING - 1}", "Accept-Encoding": "identity"})
+    with urlopen(wanted, timeout=TIMEOUT) as answer:  # http(s) alone: the configuration allows no other
+        return bytes(answer.read(BEGINNING))
 
 
 def _link(source: Path, local_path: Path) -> None:

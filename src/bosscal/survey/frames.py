@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+from astropy.io import fits
 from numpy.typing import ArrayLike
 
 from bosscal.base.errors import UserError
@@ -29,7 +30,20 @@ def read_header(
     UserError
         Naming the keyword that is missing.
     """
-    header = file.header(index)
+    return header_of(file.header(index), release, plate, mjd, products, inputs, str(file.path))
+
+
+def header_of(
+    header: fits.Header,
+    release: str,
+    plate: int,
+    mjd: int,
+    products: str,
+    inputs: Sequence[tuple[str, str]],
+    where: str,
+    origin: str = "file",
+) -> Header:
+    """The same from a header that is there already; ``where`` is what to call it in messages."""
     try:
         return Header(
             release=release,
@@ -47,9 +61,10 @@ def read_header(
             inputs=tuple(inputs),
             altitude=number(header, "ALT"),
             seeing=number(header, "SEEING50") or None,  # 0: no guider
+            origin=origin,
         )
     except KeyError as error:
-        raise UserError(f"{file.path}: header keyword missing: {keyword_of(error)}") from error
+        raise UserError(f"{where}: header keyword missing: {keyword_of(error)}") from error
 
 
 def read_plug_map(file: FitsFile, index: int) -> dict[str, ArrayLike]:

@@ -1,6 +1,6 @@
 """From the configuration's list of targets to single spectra: one fiber, camera and exposure each."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal, Protocol
 
@@ -362,9 +362,22 @@ def _spectra(request: Request, mjd: int, fiber: int, exposures: CameraExposures)
                 )
 
 
-def exposures_to_json(exposures: Mapping[SpectrumKey, CameraExposures]) -> list[dict[str, Any]]:
-    """Exposures by source key, in the form in which they can be written as JSON."""
-    return [{"source": source, "exposures": cameras} for source, cameras in exposures.items()]
+def exposures_to_json(
+    exposures: Mapping[SpectrumKey, CameraExposures], lost: Collection[SpectrumKey] = ()
+) -> list[dict[str, Any]]:
+    """Exposures by source key, in the form in which they can be written as JSON.
+
+    ``lost`` are the sources that have lost their exposures' headers.
+    """
+    return [
+        {"source": source, "exposures": cameras, "lost_headers": source in lost}
+        for source, cameras in exposures.items()
+    ]
+
+
+def lost_from_json(content: Iterable[Mapping[str, Any]]) -> set[SpectrumKey]:
+    """The sources that have lost their exposures' headers, of what :func:`exposures_to_json` made."""
+    return {tuple(entry["source"]) for entry in content if entry.get("lost_headers")}
 
 
 def exposures_from_json(content: Iterable[Mapping[str, Any]]) -> dict[SpectrumKey, dict[str, dict[int, int]]]:
