@@ -99,8 +99,8 @@ PLATE_COLUMNS = {
     ),
     "published_max": (
         "",
-        "largest difference in ln D of the run's fibers, as measured, to the survey's spFluxdistort where that is on the "
-        "mirror",
+        "largest difference in ln D of the run's fibers, as measured, to the survey's spFluxdistort, if the mirror has "
+        "that",
     ),
 }
 # Rows of a CCD that a spec file cuts off reach into the other camera's wavelengths: there masks have bits of pixels
