@@ -697,3 +697,27 @@ def test_the_workflow_with_lost_headers(real_data, tmp_path):
     html = (workflow.results / "report/index.html").read_text("utf-8")
     assert "3 camera exposures have lost their headers" in html
     assert "of 1 camera exposures, whose spec files have lost their headers" in " ".join(html.split())
+
+
+def test_damaged_pixels_cost_themselves_alone(real_data, tmp_path):
+    """Protects the coadd of a spec file from pixels that are no numbers: they have no data, and nothing else changes;
+    a coadd without inverse variance at all has a row without numbers."""
+    path = next((real_data / "sas/dr12").rglob("spec-4961-55719-0378.fits"))
+    with fits.open(path) as hdus:
+        hdus[4].data["flux"][1000] = np.nan
+        hdus[5].data["sky"][1500] = np.inf
+        hdus[6].data["loglam"][20] = np.nan
+        hdus.writeto(tmp_path / "damaged.fits")
+        for hdu in hdus[4:]:
+            hdu.data["ivar"] = 0
+        hdus[1].data["ivar"] = 0
+        hdus.writeto(tmp_path / "dark.fits")
+    spectrum = read_coadd(tmp_path / "damaged.fits", "x", "dr12", 4961, 55719, 378)
+    assert [spectrum.exposures[0].ivar[1000], spectrum.exposures[1].ivar[1500]] == [0, 0]
+    with np.errstate(all="raise"):
+        row = coadd_table(rebuild(spectrum, "ivar"))[0]
+    assert row["coadd_flux_sigma_median"] < 0.002
+    assert row["coadd_ivar_within_1e3"] > 0.99
+    dark = coadd_table(rebuild(read_coadd(tmp_path / "dark.fits", "x", "dr12", 4961, 55719, 378), "ivar"))[0]
+    for name in ("distort_c0", "coadd_flux_sigma_median", "coadd_ivar_within_1e3", "coadd_correlation"):
+        assert np.ma.is_masked(dark[name]), name

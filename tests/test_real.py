@@ -219,7 +219,7 @@ def test_one_object_in_two_releases(real_data, tmp_path):
     (mirror,) = workflow.results.glob("mirror*")
     assert {path.name for path in (mirror / "sas").iterdir()} == {"dr12", "dr14"}
     html = (workflow.results / "report/index.html").read_text(encoding="utf-8")
-    assert html.count("data:image/png;base64,") == 4 + 3
+    assert html.count("data:image/png;base64,") == 4 + 4
     assert "SDSS-III Data Release 12" in html
     assert "SDSS-IV Data Release 14" in html
 
@@ -236,7 +236,7 @@ def test_fifteen_standards_with_all_figures(real_data, tmp_path):
     assert list(workflow.table()["fiber"]) == [fiber for fiber in STANDARDS_OF_6118 for _ in range(2)]
     assert set(workflow.table()["objtype"]) == {"SPECTROPHOTO_STD"}
     html = (workflow.results / "report/index.html").read_text(encoding="utf-8")
-    assert html.count("data:image/png;base64,") == 60 + 15 + 1  # of exposures, of coadds, and of the plate
+    assert html.count("data:image/png;base64,") == 60 + 15 + 2  # of exposures, coadds, the plate, the run
     (plate,) = workflow.table("plates")
     assert (plate["nfiber"], len(workflow.table("coadds")), len(workflow.table("repeats"))) == (15, 15, 60)
 

@@ -193,6 +193,8 @@ rule collect_coadds:
         coadds=f"{COMPARE}/coadds.ecsv",
         repeats=f"{COMPARE}/repeats.ecsv",
         correction=f"{COMPARE}/ivar_correction.ecsv",
+        png=report(f"{COMPARE}/ivar_correction.png", caption="../report/eta.rst", category="Plates"),
+        pdf=f"{COMPARE}/ivar_correction.pdf",
         plates=f"{COMPARE}/plates.ecsv",
     log:
         f"{COMPARE.replace('results', 'results/logs', 1)}/collect_coadds.log",

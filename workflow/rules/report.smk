@@ -68,6 +68,7 @@ rule report:
         figures=get_spectra_figures,
         releases=lambda wildcards: get_releases_figures(wildcards) + get_coadd_figures(),
         focal_planes=get_focal_plane_figures,
+        runs=lambda wildcards: [rules.collect_coadds.output.png] if get_spectra() else [],
         budget_tables=get_budget_tables,
         plates=get_plates_figures,
         outliers=get_outliers,

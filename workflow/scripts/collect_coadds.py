@@ -2,6 +2,7 @@
 
 from bosscal.base.log import amount, logged, logger
 from bosscal.base.tables import read_table, write_table
+from bosscal.figures.drawing import draw_run
 from bosscal.results.coadds import correction_table, no_plates
 from bosscal.results.comparison import stack
 
@@ -11,7 +12,9 @@ def main(coadds, repeats, bins, plates, outputs):
     collected = [stack([read_table(path) for path in paths]) for paths in (coadds, repeats, bins)]
     write_table(outputs.coadds, collected[0])
     write_table(outputs.repeats, collected[1])
-    write_table(outputs.correction, correction_table(collected[2]))
+    correction = correction_table(collected[2])
+    write_table(outputs.correction, correction)
+    draw_run(correction, [outputs.png, outputs.pdf])
     write_table(outputs.plates, stack([read_table(path) for path in plates]) if plates else no_plates())
     logger.info("%d spectra, wrote %s", len(collected[0]), ", ".join(map(amount, outputs)))
 

@@ -32,6 +32,9 @@ def figures_of(target, files, releases):
     ):
         if path := releases.pop(f"{name}{kind.suffix}", None):
             named[f"{kind.words} of {name}"] = path
+    for kind in kinds.OF_RUNS:  # with the first target
+        for name in [name for name in releases if name.endswith(kind.suffix)]:
+            named[kind.words] = releases.pop(name)
     return {words: path.read_bytes() for words, path in named.items()}
 
 
@@ -87,7 +90,7 @@ if "snakemake" in globals():
             [Target(**target) for target in params.targets],
             files.summary,
             files.figures,
-            [*files.releases, *files.focal_planes],
+            [*files.releases, *files.focal_planes, *files.runs],
             files.budget_tables,
             files.plates,
             files.outliers,

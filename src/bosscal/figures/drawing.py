@@ -17,6 +17,7 @@ from bosscal.figures.kinds import (
     OF_FOCAL_PLANES,
     OF_PLATES,
     OF_RELEASES,
+    OF_RUNS,
     OF_SPECTRA,
     Kind,
 )
@@ -59,6 +60,11 @@ def draw_coadd(rebuilt: RebuiltCoadd, repeats: Sequence[RepeatOfExposures], path
 def draw_focal_plane(plate: PlateOfSpectra, paths: Iterable[Pathlike]) -> None:
     """Draw the figures of a plate many of whose spec files were read."""
     _draw(OF_FOCAL_PLANES, paths, plate)
+
+
+def draw_run(correction: Table, paths: Iterable[Pathlike]) -> None:
+    """Draw the figures of all spec files of a run."""
+    _draw(OF_RUNS, paths, correction)
 
 
 def _draw(kinds: Sequence[Kind], paths: Iterable[Pathlike], *content: Any) -> None:

@@ -49,6 +49,8 @@ OF_RELEASES = (Kind("releases", "-releases", "Two releases", ("spec",)),)
 OF_COADDS = (Kind("coadds", "-coadd", "Distortion, coadd and repeats", ("spec",)),)
 # Of plates many of whose spec files were read: ``draw(plate)``, with bosscal.results.coadds.PlateOfSpectra.
 OF_FOCAL_PLANES = (Kind("focalplane", "-distortion", "Distortion of the plate", ("spec",)),)
+# Of all spec files of a run: ``draw(table)``, with the correction of ivar; the name of the file.
+OF_RUNS = (Kind("eta", "ivar_correction", "Correction of ivar from repeated exposures", ("spec",)),)
 
 
 def of_spectra(products: str) -> tuple[Kind, ...]:

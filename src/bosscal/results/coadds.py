@@ -49,6 +49,7 @@ COADD_COLUMNS = {
     "distort_residual": ("", "robust rms of ln D about that quadratic"),
     "coadd_flux_sigma_median": ("", "median of |rebuilt - published flux| over the published error"),
     "coadd_flux_sigma_99": ("", "its 99th percentile, three points at either end of a group left out"),
+    "npix_near_end": ("", "those points, counted apart"),
     "coadd_ivar_ratio_median": ("", "median of rebuilt over published ivar"),
     "coadd_ivar_within_1e3": ("", "fraction of the points whose ivar is within 1e-3"),
     "andmask_equal": ("", "fraction of equal and-masks, where the file holds every pixel that takes part"),
@@ -247,6 +248,7 @@ def coadd_table(rebuilt: RebuiltCoadd) -> Table:
     roots = np.sqrt(variance[:-1] * variance[1:])
     some = good.any()
     row |= {
+        "npix_near_end": int((coadd.near_end & (spectrum.ivar > 0)).sum()),
         "coadd_flux_sigma_median": np.median(deviation) if some else np.nan,
         "coadd_flux_sigma_99": np.quantile(deviation, 0.99) if some else np.nan,
         "coadd_ivar_ratio_median": np.median(ratio) if some else np.nan,
@@ -258,7 +260,7 @@ def coadd_table(rebuilt: RebuiltCoadd) -> Table:
         if shared.any()
         else np.nan,
     }
-    return _table([row | _photometry(spectrum)], COADD_COLUMNS, ("plate", "mjd", "fiber", "nexp"))
+    return _table([row | _photometry(spectrum)], COADD_COLUMNS, ("plate", "mjd", "fiber", "nexp", "npix_near_end"))
 
 
 def _photometry(spectrum: CoaddSpectrum) -> dict[str, float]:
@@ -425,6 +427,7 @@ def write_coadd(path: Pathlike, rebuilt: RebuiltCoadd, name: str = "all") -> Non
         ("DISTORT", "D", None, _distortion_or_one(rebuilt)), ("REBUILT_FLUX", "D", FLUX, coadd.flux),
         ("REBUILT_IVAR", "D", f"1/({FLUX})2", coadd.ivar), ("REBUILT_AND_MASK", "J", None, coadd.and_mask),
         ("REBUILT_OR_MASK", "J", None, coadd.or_mask), ("REBUILT_WDISP", "E", None, coadd.wdisp),
+        ("REBUILT_SKY", "E", FLUX, coadd.sky),
         ("NEAR_END", "L", None, coadd.near_end),
     ]  # fmt: skip
     exposures = [

@@ -34,6 +34,8 @@ COLUMNS = {
     "thrucorr_middle": ("", "T in the middle"),
     "thrucorr_red": ("", "T at the red end"),
     "thrucorr_residual": ("", "robust rms of single pixels about T, relative"),
+    "sky_electrons": ("electron", "median electrons of the sky per row in this release, as the file gives them"),
+    "sky_electrons_thrucorr": ("electron", "the same times T: as they were detected"),
     "flux_ratio": ("", "median flux of this release over that of the earlier one"),
     "noise_ratio_earlier": ("", "median of measured over predicted variance in the earlier release, by its own law"),
     "noise_ratio": ("", "the same in this release, with sky electrons as the file gives them: without T"),
@@ -52,6 +54,8 @@ class Pair:
         None where nothing can be compared.
     flux_ratio : 1D[nrow]
         Flux of the later over that of the earlier release, NaN without either.
+    sky_electrons : 1D[nrow]
+        Electrons of the sky in the later release, without T; NaN without data.
     ratio_earlier, ratio, ratio_corrected : 1D[nrow]
         Measured over predicted variance in the earlier release, in the later as its file is, and with T; NaN where
         nothing is to be compared.
@@ -64,6 +68,7 @@ class Pair:
     ratio_earlier: NDArray[np.float64]
     ratio: NDArray[np.float64]
     ratio_corrected: NDArray[np.float64]
+    sky_electrons: NDArray[np.float64]
 
 
 def with_thrucorr(measurement: Measurement, thrucorr: NDArray[np.float64]) -> Measurement:
@@ -120,9 +125,9 @@ def pair_releases(
             else nothing
         )
         flux_ratio = np.where(new.good[0] & (flux > 0), exposure.flux[0] / np.where(flux > 0, flux, 1), np.nan)
-        pairs.append(
-            Pair(other, exposure, correction, flux_ratio, _ratio(old, laws[0]), _ratio(new, laws[1]), corrected)
-        )
+        ratios = (_ratio(old, laws[0]), _ratio(new, laws[1]), corrected)
+        sky = np.where(new.good[0], new.sky_electrons[0], np.nan)
+        pairs.append(Pair(other, exposure, correction, flux_ratio, *ratios, sky))
     return pairs
 
 
@@ -150,6 +155,8 @@ def compare_releases(pairs: Sequence[Pair]) -> Table:
             "thrucorr_middle": thrucorr[thrucorr.size // 2],
             "thrucorr_red": thrucorr[-1],
             "thrucorr_residual": correction.residual if correction else np.nan,
+            "sky_electrons": _median(pair.sky_electrons),
+            "sky_electrons_thrucorr": _median(pair.sky_electrons * correction.thrucorr) if correction else np.nan,
             "flux_ratio": _median(pair.flux_ratio),
             "noise_ratio_earlier": _median(pair.ratio_earlier),
             "noise_ratio": _median(pair.ratio),

@@ -91,6 +91,10 @@ def read_coadd(path: Pathlike, name: str, release: str, plate: int, mjd: int, fi
     if np.any(np.abs(grid - coadd["loglam"]) > 0.1 * COADD_STEP) or np.any(np.diff(grid) < 0.5 * COADD_STEP):
         raise UserError(f"{path}: the coadd's wavelengths are no multiples of {COADD_STEP:g} in log10")
     nothing = np.zeros(grid.size)
+    unusable = ~np.all([np.isfinite(coadd[key]) for key in ("flux", "ivar", "sky")], axis=0)
+
+    def usable(values: NDArray) -> NDArray[np.float64]:
+        return np.where(unusable, 0, values).astype(np.float64)
 
     def of_target(column: str) -> Any:
         return target[column.lower()][0] if column.lower() in target else np.nan
@@ -107,7 +111,9 @@ def read_coadd(path: Pathlike, name: str, release: str, plate: int, mjd: int, fi
         simulated=bool(file.header().get("SIMULATD", False)),
         source=(name, file.sha1),
         loglam=grid,
-        **{key: coadd[key].astype(np.float64) for key in ("flux", "ivar", "sky")},
+        flux=usable(coadd["flux"]),
+        ivar=usable(coadd["ivar"]),
+        sky=usable(coadd["sky"]),
         **{key: coadd[key].astype(np.int32) for key in ("and_mask", "or_mask")},
         **{key: coadd[key].astype(np.float64) if key in coadd else nothing for key in ("wdisp", "model")},
         photometry={key: np.broadcast_to(of_target(key), 5).astype(np.float64) for key in PHOTOMETRY},
@@ -133,12 +139,18 @@ def _exposures(file: FitsFile) -> list[ExposureSpectrum]:
         columns = _columns(file, index)
         _need(file, columns, index, ("loglam", "flux", "ivar", "mask", "wdisp", "sky"))
         values = {key: columns[key].astype(np.float64) for key in ("loglam", "flux", "ivar", "wdisp", "sky")}
+        # A pixel that is no number has no data, and takes nothing else with it.
+        unusable = ~np.all([np.isfinite(value) for value in values.values()], axis=0)
+        for key in ("flux", "ivar", "wdisp", "sky"):
+            values[key][unusable] = 0
+        kept = np.isfinite(values["loglam"])
+        values = {key: value[kept] for key, value in values.items()}
         order = np.argsort(values["loglam"], kind="stable")  # some reductions store blue spectra from red to blue
         found.append(
             ExposureSpectrum(
                 camera=camera,
                 expnum=expnum,
-                mask=columns["mask"].astype(np.int32)[order],
+                mask=columns["mask"].astype(np.int32)[kept][order],
                 **{key: value[order] for key, value in values.items()},
             )
         )
