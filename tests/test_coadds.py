@@ -666,6 +666,7 @@ def test_a_file_without_headers(real_data, tmp_path):
     assert all(set(pair.repeat.chi) == {"stated", "without_floor"} for pair in pairs)
 
 
+@pytest.mark.workflow
 def test_the_workflow_with_lost_headers(real_data, tmp_path):
     """Protects a run over such files from a server: the beginnings of the spCFrame files that are there are fetched by
     Range under names of their own, those that are not cost their exposures' noise alone, and the report says both."""

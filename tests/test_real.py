@@ -169,7 +169,7 @@ def test_script_called_by_hand_makes_the_same_bytes(spectra, tmp_path):
     (path,) = spectra.results.glob("mirror*/sas/dr12/**/spec-6148-56209-0743.fits")
     name = f"/{DR12_SPECTRA}/6148/{path.name}"
     output = tmp_path / "compare/dr12/6148-56209/spec-0743.ecsv"
-    module.main(path, name, "dr12", 6148, 56209, 743, "optimal_noisy", 0, False, tmp_path, output)
+    module.main(path, [], name, "dr12", 6148, 56209, 743, "optimal_noisy", 0, False, tmp_path, output)
     written = [path.relative_to(tmp_path) for path in tmp_path.rglob("*.*")]
     assert len(written) == 3 * 8 + 1
     for path in written:

@@ -11,14 +11,16 @@ def main(servers, server_paths, local_path):
     url = next(url for folder, url in servers.items() if server_paths[0].startswith(folder))
     for path in server_paths:
         try:
-            fetch(url, path, local_path)
+            fetched = fetch(url, path, local_path)
         except MissingFileError as error:
             if path != server_paths[-1]:
                 continue
             others = "".join(f" (nor at {other})" for other in server_paths[:-1])
             raise MissingFileError(f"{error}{others}") from error
         else:
-            logger.info("%s from %s%s", amount(local_path), url.rstrip("/"), path)
+            logger.info("%s %s from %s%s", fetched.how, amount(local_path), url.rstrip("/"), path)
+            if fetched.how == "downloaded":
+                logger.info("SHA-1 %s, verified against %s", fetched.sha1, fetched.verified)
             return
 
 
