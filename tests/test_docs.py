@@ -582,7 +582,9 @@ def simulated(tmp_path_factory):
         names = [
             *(spframe, spcframe, simulation.flat_path(camera)), *components, simulation.fluxdistort_path(),
         ]  # fmt: skip
-        return read_frames([root / name for name in names], names, "sim", simulation.PLATE, simulation.MJD)
+        return read_frames(
+            [root / name for name in names], list(map(str, names)), "sim", simulation.PLATE, simulation.MJD
+        )
 
     return get
 

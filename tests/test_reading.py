@@ -12,6 +12,7 @@ from bosscal import simulation
 from bosscal.base.errors import UserError
 from bosscal.base.files import sha1sum
 from bosscal.survey import frames
+from bosscal.survey.coadds import read_coadd
 from bosscal.survey.fitsfile import FitsFile, number, text
 from bosscal.survey.frames import read_frames
 from bosscal.survey.masks import good_pixels
@@ -210,7 +211,12 @@ def of_other_exposure(paths, others):
 
 def flat_of_other_camera(paths, others):
     paths[2] = others[0].parent / "spFlat-b1-00158840.fits.gz"
-    return r"spFlat-b1-00158840\.fits\.gz: HDU 0 has 4112 rows, the spFrame 4128: they do not belong together"
+    return r"spFlat-b1-00158840\.fits\.gz: is of camera b1, and r1 was asked for; it lies under a wrong name"
+
+
+def frame_for_flat(paths, others):
+    paths[2] = paths[0]
+    return r"spFrame-r1-00158843\.fits\.gz: is of exposure 158843, and 158840 was asked for"
 
 
 def calibration_for_flat(paths, others):
@@ -224,7 +230,8 @@ def distortion_of_one_spectrograph(paths, others):
 
 
 @pytest.mark.parametrize(
-    "mix", [of_other_exposure, flat_of_other_camera, calibration_for_flat, distortion_of_one_spectrograph]
+    "mix",
+    [of_other_exposure, flat_of_other_camera, frame_for_flat, calibration_for_flat, distortion_of_one_spectrograph],
 )
 def test_files_that_do_not_belong_together_are_named(simulated_root, mix):
     """Protects results from one exposure's electrons under another's calibration."""
@@ -232,6 +239,65 @@ def test_files_that_do_not_belong_together_are_named(simulated_root, mix):
     message = mix(paths, others)
     with pytest.raises(UserError, match=message):
         read(paths)
+
+
+CHANGES = {
+    "plate": (0, "PLATEID", 6640, r"is of plate 6640, and 6641 was asked for"),
+    "camera": (1, "CAMERAS", "b1", r"is of camera b1, and r1 was asked for"),
+    "reduction": (0, "RUN2D", "v5_10_0", r"is of reduction v5_10_0, and v5_7_0 was asked for"),
+    "flat": (2, "EXPOSURE", 158830, r"is of exposure 158830, and 158840 was asked for"),
+}
+
+
+@pytest.mark.parametrize("change", list(CHANGES))
+def test_a_wrong_file_under_a_right_name_is_refused(simulated_root, tmp_path, change):
+    """Protects results from files of another plate, camera, reduction or flat: each header is asked."""
+    place, key, value, message = CHANGES[change]
+    paths = frame_files(simulated_root, "r1", SECOND)
+    original = list(paths)
+    paths[place] = changed(tmp_path, paths[place], lambda hdus: hdus[0].header.set(key, value))
+    names = [f"/{path.relative_to(simulated_root)}" for path in original]
+    with pytest.raises(UserError, match=message):
+        read_frames(paths, names, "sim", 6641, 56383)
+
+
+def test_wavelengths_of_another_exposure_are_refused(simulated_root, tmp_path):
+    """Protects results from a calibration at other wavelengths: 690 km/s were taken without a word."""
+    paths = frame_files(simulated_root, "b1", FIRST)
+
+    def shift(hdus):
+        hdus[3].data = hdus[3].data + 1e-3
+
+    paths[1] = changed(tmp_path, paths[1], shift)
+    with pytest.raises(UserError, match="its wavelengths are not those of the trace set"):
+        read(paths)
+
+
+def test_fiber_numbers_that_do_not_rise_are_refused(simulated_root, tmp_path):
+    """Protects fibers from each other's distortion and noise."""
+    paths = frame_files(simulated_root, "b1", FIRST)
+
+    def swap(hdus):
+        hdus[5].data["FIBERID"][[10, 11]] = hdus[5].data["FIBERID"][[11, 10]]
+
+    paths[0] = changed(tmp_path, paths[0], swap)
+    with pytest.raises(UserError, match="fiber numbers do not rise"):
+        read(paths)
+
+
+@pytest.mark.parametrize(
+    ("asked", "message"),
+    [((4961, 55719, 379), "is of fiber 378, and 379"), ((4961, 55718, 378), "is of mjd 55719, and 55718")],
+)
+def test_another_objects_spec_file_is_refused(real_data, asked, message):
+    """Protects a target from another one's file."""
+    path = next((real_data / "sas/dr12").rglob("spec-4961-55719-0378.fits"))
+    name = "/sas/dr12/boss/spectro/redux/v5_7_0/spectra/4961/spec.fits"
+    for reader in (lambda *arguments: list(read_all_exposures(*arguments)), read_coadd):
+        with pytest.raises(UserError, match=message):
+            reader(path, name, "dr12", *asked)
+        with pytest.raises(UserError, match="is of reduction v5_7_0, and v5_10_0"):
+            reader(path, name.replace("v5_7_0", "v5_10_0"), "dr12", 4961, 55719, 378)
 
 
 def test_images_of_other_shapes_are_refused(simulated_root, tmp_path):

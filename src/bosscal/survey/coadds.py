@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from bosscal.base.errors import UserError
 from bosscal.base.files import Pathlike
 from bosscal.survey.fitsfile import FitsFile, text
+from bosscal.survey.identity import check_spec
 from bosscal.survey.spectra import FIRST_EXPOSURE, exposure_hdus
 
 COADD_STEP = 1e-4  # dex, between points of the coadd's grid, which are multiples of it
@@ -83,6 +84,7 @@ def read_coadd(path: Pathlike, name: str, release: str, plate: int, mjd: int, fi
         If the file cannot be read, or is no full spec file.
     """
     file = FitsFile(path)
+    check_spec(file, name, plate, mjd, fiber)
     coadd, target = _columns(file, 1), _columns(file, 2)
     _need(file, coadd, 1, ("loglam", "flux", "ivar", "and_mask", "or_mask", "sky"))
     if len(file) <= FIRST_EXPOSURE:

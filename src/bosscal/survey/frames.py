@@ -12,12 +12,14 @@ from numpy.typing import ArrayLike
 
 from bosscal.base.errors import UserError
 from bosscal.base.files import Pathlike
+from bosscal.survey import identity
 from bosscal.survey.ccd import quadrant
 from bosscal.survey.exposure import FrameExposure, Header, trace_set_arrays
 from bosscal.survey.fitsfile import FitsFile, keyword_of, number, text
 from bosscal.survey.tracesets import TraceSet
 
 SAME_LOGLAM = 1e-12  # dex: stored wavelengths that are the trace set's, but for the order of its sum
+OTHER_LOGLAM = 1.01e-5  # dex; beyond, wavelengths are those of another exposure
 
 
 def read_header(
@@ -120,10 +122,13 @@ def read_frames(paths: Sequence[Pathlike], names: Sequence[str], release: str, p
         return file
 
     file = opened()
+    frame_header = file.header()
+    identity.check_frame(file, names[0], plate)
     header = read_header(file, 0, release, plate, mjd, "frames", ())
     nrow = file.image(0).shape[1]
     wave = TraceSet.from_table(file.table(3), f"{frame_path} HDU 3")
     arrays: dict[str, Any] = read_plug_map(file, 5) | {"row": np.arange(nrow)} | trace_set_arrays("wave", wave)
+    identity.check_fibers(file, np.asarray(arrays["fiber"], dtype=np.int64))
     arrays["quadrant"] = quadrant(arrays["row"], file.image(7), header.band)
     for index, name in ((0, "eflux"), (1, "eivar"), (2, "emask"), (6, "esky"), (8, "superflat")):
         arrays[name] = _native(file.image(index))
@@ -132,15 +137,22 @@ def read_frames(paths: Sequence[Pathlike], names: Sequence[str], release: str, p
     exposure = file.header().get("EXPOSURE")
     if exposure not in (None, header.expnum):
         raise UserError(f"{cframe_path}: exposure {exposure}, but {frame_path} is of {header.expnum}")
+    identity.check_frame(file, names[1], plate)
     for index, name in ((0, "flux"), (1, "ivar"), (2, "mask"), (6, "sky")):
         arrays[name] = _native(file.image(index, nrow))
     loglam = file.image(3, nrow)
     of_trace_set = wave(arrays["row"])
     same = loglam.shape == of_trace_set.shape and not np.any(np.abs(loglam - of_trace_set) > SAME_LOGLAM)
     if not same:
+        if loglam.shape == of_trace_set.shape and not np.all(np.abs(loglam - of_trace_set) < OTHER_LOGLAM):
+            raise UserError(
+                f"{cframe_path}: its wavelengths are not those of the trace set in {frame_path}: "
+                "they do not belong together"
+            )
         arrays["loglam"] = _native(loglam)
 
     file = opened()
+    identity.check_flat(file, frame_header)
     arrays["fiberflat"] = _native(file.image(0, nrow))
     arrays["fibermask"] = file.data(2)
     arrays |= trace_set_arrays("width", TraceSet.from_table(file.table(3), f"{flat_path} HDU 3"))

@@ -19,6 +19,7 @@ from bosscal.survey.ccd import quadrant
 from bosscal.survey.exposure import Header, SpecExposure
 from bosscal.survey.fitsfile import FitsFile, number, text
 from bosscal.survey.frames import checked, header_of, read_header
+from bosscal.survey.identity import check_spec, compare
 from bosscal.survey.rows import spec_rows
 
 FIRST_TWO_PHASE = 55415  # MJD from which on red CCDs are read in two phases
@@ -52,6 +53,7 @@ def read_spec(
         If the file cannot be read or does not hold the exposure.
     """
     file = FitsFile(path)
+    check_spec(file, name, plate, mjd, fiber)
     wanted = f"{camera.upper()}-{expnum:08d}"
     for index, hdu_name in enumerate(file.names()):
         if index >= FIRST_EXPOSURE and hdu_name.startswith(wanted):
@@ -74,6 +76,7 @@ def read_all_exposures(
     (:func:`lost_headers`): many of DR16 and DR17.
     """
     file = FitsFile(path)
+    check_spec(file, name, plate, mjd, fiber)
     exposures = exposure_hdus(file)
     if not exposures:
         raise UserError(f"{path}: has no camera exposures: a spec-lite file where the full spec file is needed")
@@ -167,6 +170,7 @@ def _read_exposure(
         header = header_of(of_file, release, plate, mjd, "spec", inputs, f"{file.path} (spCFrame)", "spCFrame")
     else:
         header = _nothing_known(file, release, plate, mjd, camera, expnum, name)
+    compare(file, "plate", of_file.get("PLATEID"), plate)
     if (header.camera, header.expnum) != (camera, expnum):
         found = f"{header.camera}-{header.expnum:08d}"
         raise UserError(f"{file.path}: HDU {index} is {camera}-{expnum:08d} by its name, and {found} by its header")
