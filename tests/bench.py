@@ -212,7 +212,7 @@ def measure(root):
     spec, results = str(root / simulation.spec_path(FIBER)), root / "spec"
     of_spec = in_process(
         f"from pathlib import Path; import runpy; runpy.run_path({str(SCRIPTS / 'measure_spec.py')!r})['main']"
-        f"({spec!r}, 'spec', 'sim', 6641, 56383, {FIBER}, 'optimal', 0, False, Path({str(results)!r}), "
+        f"({spec!r}, [], 'spec', 'sim', 6641, 56383, {FIBER}, 'optimal', 0, False, Path({str(results)!r}), "
         f"{str(results / 'table.ecsv')!r})"
     )
     nspec = 2 * len(simulation.EXPOSURES)

@@ -22,14 +22,15 @@ from bosscal.figures.kinds import (
     Kind,
 )
 from bosscal.figures.style import save, style
-from bosscal.results.coadds import PlateOfSpectra, RebuiltCoadd, RepeatOfExposures
 from bosscal.results.prediction import Prediction
-from bosscal.results.releases import Pair
 from bosscal.results.spectrum import Spectrum
 from bosscal.survey.exposure import FrameExposure
 
 if TYPE_CHECKING:
     from astropy.table import Table
+
+    from bosscal.results.coadds import PlateOfSpectra, RebuiltCoadd, RepeatOfExposures
+    from bosscal.results.releases import Pair
 
 
 def draw_spectrum(spectrum: Spectrum, paths: Iterable[Pathlike]) -> None:
