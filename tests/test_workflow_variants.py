@@ -1,8 +1,10 @@
 """Other configurations, other folders, other processors, on the simulated plate."""
 
+import gzip
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -121,21 +123,34 @@ def test_a_whole_plate_has_figures_of_exposures_instead_of_fibers(default_run, t
     assert all(f"fiber {fiber} (" in html for fiber in outliers["fiber"])
 
 
+def renamed_reduction(source, target):
+    """The simulated plate's files under a folder of another reduction, which their headers name too."""
+    old, new = (f"RUN2D   = '{run2d:<8}'".encode() for run2d in (source.name, target.name))
+    for path in filter(Path.is_file, source.rglob("*")):
+        content = path.read_bytes()
+        if path.suffix == ".gz":
+            content = gzip.compress(gzip.decompress(content).replace(old, new, 1), 1)
+        else:
+            content = content.replace(old, new, 1)
+        copy = target / path.relative_to(source)
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        copy.write_bytes(content)
+
+
 def link_tree(source, target):
     """A folder's files as links elsewhere, so that a test can take some away or add others."""
-    for path in source.rglob("*"):
-        if path.is_file():
-            link = target / path.relative_to(source)
-            link.parent.mkdir(parents=True, exist_ok=True)
-            link.symlink_to(path.resolve())
+    for path in filter(Path.is_file, source.rglob("*")):
+        link = target / path.relative_to(source)
+        link.parent.mkdir(parents=True, exist_ok=True)
+        link.symlink_to(path.resolve())
 
 
 def test_a_release_with_a_position_correction_needs_it_of_every_exposure(tmp_path, default_run):
     """Protects releases after DR12, and frames over HTTP: T is used, a camera exposure without its spXYthrucorr file
     ends in one line and costs no other; and mirrors: what is there already is not fetched again."""
     server, mirror = (tmp_path / name / "sas/dr14/eboss/spectro/redux/v5_10_0" for name in ("server", "mirror"))
-    for folder in (server, mirror):
-        link_tree(default_run.results / "simulated" / REDUX, folder)
+    renamed_reduction(default_run.results / "simulated" / REDUX, server)
+    link_tree(server, mirror)
     missing = mirror / "6641/spCFrame-r1-00158842.fits"
     missing.unlink()
     correction = fits.PrimaryHDU(np.full((500, 4128), 1.0, dtype=np.float32))
