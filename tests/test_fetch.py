@@ -3,11 +3,13 @@
 import gzip
 import hashlib
 import io
+import json
 import os
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from time import sleep  # the server's own: waits between attempts are taken out below
 
 import numpy as np
@@ -17,7 +19,18 @@ from astropy.io import fits
 
 from bosscal.base.errors import UserError
 from bosscal.survey import fetch as fetching
-from bosscal.survey.fetch import ATTEMPTS, BEGINNING, MissingFileError, fetch, fetch_beginning
+from bosscal.survey.fetch import (
+    ATTEMPTS,
+    BEGINNING,
+    INPUTS,
+    Fetched,
+    MissingFileError,
+    fetch,
+    fetch_beginning,
+    link_input,
+    read_record,
+    write_record,
+)
 
 FOLDER = "/sas/dr12/boss/spectro/redux/v5_7_0/6641/"
 PATH = f"{FOLDER}spCFrame-b1-00158842.fits"
@@ -150,14 +163,58 @@ def test_a_folder_is_linked_never_copied(tmp_path):
 
 
 def test_a_file_that_is_there_is_not_fetched_again(tmp_path):
-    """Protects a mirror that was filled by other means."""
+    """Protects a mirror that was filled by other means: its files are read to the end, and stay as they are."""
     local = tmp_path / PATH.lstrip("/")
     local.parent.mkdir(parents=True)
-    local.write_bytes(b"mine")
+    local.write_bytes(OTHER)
     with serving(Behaviour()) as (url, asked):
-        assert fetch(url, PATH, local).how == "there"
+        fetched = fetch(url, PATH, local)
+        assert fetched == Fetched("there", url, PATH, "its own structure alone", sha1(OTHER), len(OTHER))
+        for damaged in (b"mine", OTHER[:-5000]):
+            local.write_bytes(damaged)
+            with pytest.raises(UserError, match=r"is no whole FITS file \(.*\); delete it, and run again to fetch it"):
+                fetch(url, PATH, local)
+            assert local.read_bytes() == damaged
     assert asked == []
-    assert local.read_bytes() == b"mine"
+
+
+@pytest.mark.parametrize("kept", [True, False])
+def test_what_is_there_is_compared_with_the_surveys_list(tmp_path, kept):
+    """Protects against wrong bytes in an old mirror, where the list of checksums is at hand: of whoever fetched it, or
+    beside the file that is linked."""
+    server, local = tmp_path / "server", tmp_path / "mirror" / "file.fits"
+    source = server / "sas/6641/file.fits"
+    for folder in (source.parent, local.parent):
+        folder.mkdir(parents=True)
+    source.write_bytes(CONTENT)
+    (source.parent / "boss_spectro_redux_6641.sha1sum").write_text(f"{sha1(CONTENT)}  file.fits\n{sha1(b'')} ../x\n")
+    if kept:
+        (local.parent / ".sha1sum.json").write_text(json.dumps({"file.fits": sha1(CONTENT)}))
+    assert fetch(server.as_uri(), "/sas/6641/file.fits", local).verified == "the survey's SHA-1"
+    source.write_bytes(OTHER)
+    with pytest.raises(UserError, match=r"has SHA-1 \w+, and the survey's list says \w+; put a good one in its place"):
+        fetch(server.as_uri(), "/sas/6641/file.fits", local)
+
+
+def test_a_run_has_links_into_the_mirror_and_records_of_them(tmp_path, monkeypatch):
+    """Protects a folder that is moved with its mirror, a mirror elsewhere, and the report's words on each file."""
+    monkeypatch.chdir(tmp_path)
+    mirror = Path("results/mirror/sas/file.fits")
+    mirror.parent.mkdir(parents=True)
+    mirror.write_bytes(CONTENT)
+    link = INPUTS / "dr12/sas/file.fits"
+    link.parent.mkdir(parents=True)
+    for path in (mirror, tmp_path / mirror, mirror):  # over an earlier one too
+        link_input(path, link)
+        assert link.read_bytes() == CONTENT
+    assert not os.path.isabs(os.readlink(link))
+    assert read_record(link) is None
+    fetched = Fetched("linked", "file:///data", "/sas/file.fits", "its own structure alone", sha1(CONTENT), 3)
+    write_record(link, fetched)
+    assert read_record(link) == fetched
+    assert list(link.parent.iterdir()) == [link]
+    Path("results/fetched/dr12/sas/file.fits.json").write_text("{")
+    assert read_record(link) is None
 
 
 def test_a_missing_file_of_a_folder_is_named(tmp_path):
@@ -226,7 +283,7 @@ def test_what_arrives_is_the_file(tmp_path, behaviours, ranges):
         (Behaviour(status=400), "the server answers with status 400; check data.url", 1),
         (Behaviour(status=500), f"download failed after {ATTEMPTS} attempts: status 500", ATTEMPTS),
         (Behaviour(cut=0), rf"download failed after {ATTEMPTS} attempts: 0 of \d+ bytes came", ATTEMPTS),
-        (Behaviour(LOGIN), r"the server sent a web page in its place \(is a login needed\?\), twice; not kept", 2),
+        (Behaviour(LOGIN), r"what came is a web page \(did the server ask for a login\?\), twice; not kept", 2),
         (Behaviour(b""), "what came is no whole FITS file", 2),
         (Behaviour(CONTENT[:-5000], length=False), r"what came is no whole FITS file \(.*truncated", 2),
         (Behaviour(OTHER), r"what came has SHA-1 \w+, and the survey's list says \w+, twice; not kept", 2),

@@ -1,6 +1,7 @@
 """Files, tables, logs and digests of code: nothing half-written, the same bytes every time, faults told apart."""
 
 import logging
+import re
 
 import numpy as np
 import pytest
@@ -76,16 +77,20 @@ def test_a_users_mistake_is_one_line_and_a_fault_has_a_traceback(tmp_path):
             logger.info("read spFrame")
             raise UserError("spFrame: wrong")
 
-    with pytest.raises(SystemExit, match=r"^bosscal: spFrame: wrong$"):
+    with pytest.raises(SystemExit, match="1"):
         step()
     log = (tmp_path / "user.log").read_text()
     assert "INFO    start\n" in log
     assert "INFO    read spFrame\n" in log
     assert log.endswith("\nbosscal: spFrame: wrong\n")
     assert "Traceback" not in log
-    with pytest.raises(SystemExit, match=r"unexpected ZeroDivisionError.*ours\.log\)$"), logged(tmp_path / "ours.log"):
+    with pytest.raises(SystemExit, match="1"), logged(tmp_path / "ours.log"):
         1 / 0  # noqa: B018
-    assert "Traceback" in (tmp_path / "ours.log").read_text()
+    log = (tmp_path / "ours.log").read_text()
+    assert "Traceback" in log
+    assert re.search(
+        r"\nbosscal: unexpected ZeroDivisionError: .* \(a fault of bosscal; details in .*ours\.log\)\n$", log
+    )
 
 
 def test_a_log_tells_what_was_done_and_printed(tmp_path, capsys, monkeypatch):

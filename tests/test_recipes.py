@@ -217,7 +217,7 @@ def test_column(copy):
 from bosscal.results.comparison import summarize
 assert table["npix_negative"].tolist() == [10]
 assert table["npix_negative"].info.description == "pixels compared whose flux is negative"
-assert "npix_negative" in summarize([target], table).colnames
+assert "npix_negative" in summarize([target], table)[0].colnames
 """
     )
 

@@ -10,7 +10,6 @@ from astropy.table import Table
 from simulated import HEADER, SEED, frame_exposure, read_simulated
 
 from bosscal import simulation
-from bosscal.base.errors import UserError
 from bosscal.calibration.measurement import measure
 from bosscal.calibration.pipeline import calibrate_exposure
 from bosscal.calibration.thrucorr import measure_thrucorr
@@ -252,7 +251,8 @@ def test_summary_is_in_the_order_of_the_targets(red_table, spec_tables):
     """Protects the summary: one row a target, its own, whatever the order of the tables, and whichever kind of file."""
     everything = stack([spec_tables[1, "r1", SECOND][2], red_table])
     targets = [target(), target(fiber=1), target(fiber=1, products="spec"), target(fiber=400, expidx=7)]
-    summary = summarize(targets, everything)
+    summary, lacking = summarize(targets, everything)
+    assert lacking == {}
     assert summary.colnames == list(comparison.COLUMNS)
     assert summary["fiber"].tolist() == [12, 1, 1, 400]
     assert summary["products"].tolist() == ["frames", "frames", "spec", "frames"]
@@ -262,11 +262,19 @@ def test_summary_is_in_the_order_of_the_targets(red_table, spec_tables):
     assert summary["tutorial_max_reldiff"].mask.tolist() == [False, False, True, False]
 
 
-@pytest.mark.parametrize("changes", [{"fiber": 501}, {"release": "dr12"}, {"expnum": FIRST}, {"camera": "b1"}])
-def test_a_target_that_is_nowhere_is_named(red_table, changes):
-    """Protects against another fiber's, exposure's or release's row."""
-    with pytest.raises(UserError, match=r"/6641-56383-.*: fiber \d+ is not in the plug map of .1-001588"):
-        summarize([target(**changes)], red_table)
+@pytest.mark.parametrize("changes", [{"release": "dr12"}, {"expnum": FIRST}, {"camera": "b1"}])
+def test_a_target_that_is_nowhere_has_no_row(red_table, changes):
+    """Protects against another exposure's or release's row: who could not make the camera exposure has said why."""
+    summary, lacking = summarize([target(), target(**changes)], red_table)
+    assert (summary["fiber"].tolist(), summary["release"].tolist(), lacking) == ([12], ["sim"], {})
+
+
+def test_a_fiber_that_the_plug_map_lacks_is_named(red_table):
+    """Protects against another fiber's row, and against a target that is lost without a word."""
+    summary, lacking = summarize([target(), target(fiber=501)], red_table)
+    assert summary["fiber"].tolist() == [12]
+    key = f"sim/6641-56383-0501-r1-{SECOND:08d}"
+    assert lacking == {key: f"fiber 501 is not in the plug map of r1-{SECOND:08d}"}
 
 
 # ---------------------------------------------------------------------------------------------------- spCalib files
@@ -348,6 +356,6 @@ def test_summary_takes_the_corrected_ratio_of_its_spectrum(red_table):
     """Protects `noise_ratio_thrucorr`: that of the same camera exposure, and masked elsewhere."""
     key = {name: red_table[name][0] for name in ("release", "plate", "mjd", "camera", "expnum")}
     releases = Table({**{name: [value] for name, value in key.items()}, "fiber": [1], "noise_ratio_thrucorr": [0.97]})
-    summary = summarize([target(fiber=1), target(fiber=12)], red_table, [releases])
+    summary, _ = summarize([target(fiber=1), target(fiber=12)], red_table, [releases])
     assert summary["noise_ratio_thrucorr"][0] == 0.97
     assert summary["noise_ratio_thrucorr"].mask.tolist() == [False, True]

@@ -1,19 +1,26 @@
 """From configuration entries to single spectra."""
 
+import json
+import re
 import time
 from dataclasses import replace
 
 import pytest
 
 from bosscal.base.errors import UserError
+from bosscal.base.outcomes import Failure
 from bosscal.run.configuration import TargetEntry
 from bosscal.survey.targets import (
+    Listing,
+    Nights,
     Request,
     Target,
     exposure_sources,
-    exposures_from_json,
-    exposures_to_json,
     find_mjd,
+    listing_from_json,
+    listing_to_json,
+    nights_from_json,
+    nights_to_json,
     parse_fibers,
     parse_requests,
     resolve,
@@ -118,19 +125,19 @@ EXPOSURES = {"b1": {20: 7, 10: 7, 30: 8}, "r1": {10: 7, 30: 8}}
 def spectra(request, exposures=EXPOSURES):
     """(camera, expidx, expnum) of a request's spectra."""
     sources = set(exposure_sources([request], {}).values())
-    found = resolve([request], {}, dict.fromkeys(sources, exposures))
-    return [(target.camera, target.expidx, target.expnum) for target in found]
+    found, failures = resolve([request], {}, dict.fromkeys(sources, exposures))
+    return [(target.camera, target.expidx, target.expnum) for target in found], [failure.line for failure in failures]
 
 
 def test_exposures_count_in_time_order_over_both_cameras():
     """Protects the sequence number where the cameras' exposure counts differ."""
-    assert spectra(request(exposures=[1], bands=["blue"])) == [("b1", 1, 20)]
-    assert spectra(request(exposures=[2], bands=["blue", "red"])) == [("b1", 2, 30), ("r1", 2, 30)]
+    assert spectra(request(exposures=[1], bands=["blue"])) == ([("b1", 1, 20)], [])
+    assert spectra(request(exposures=[2], bands=["blue", "red"])) == ([("b1", 2, 30), ("r1", 2, 30)], [])
 
 
 def test_all_exposures_are_those_the_camera_has():
     """Protects `exposures: all` from frames that do not exist."""
-    assert spectra(request(exposures="all", bands=["red"])) == [("r1", 0, 10), ("r1", 2, 30)]
+    assert spectra(request(exposures="all", bands=["red"])) == ([("r1", 0, 10), ("r1", 2, 30)], [])
 
 
 @pytest.mark.parametrize(
@@ -141,9 +148,21 @@ def test_all_exposures_are_those_the_camera_has():
     ],
 )
 def test_missing_exposures_are_listed(exposures, message):
-    """Protects against a wrong exposure being taken for the one asked for."""
-    with pytest.raises(UserError, match=f"dr12 plate 6641 mjd 56383 fiber 1: {message}"):
-        spectra(request(exposures=exposures, bands=["red"]))
+    """Protects against a wrong exposure being taken for the one asked for, and the others from going with it."""
+    found, (line,) = spectra(request(exposures=[0, *exposures], bands=["red"]))
+    assert found == [("r1", 0, 10)]
+    assert re.match(f"targets dr12 6641-56383 0001: {message}", line)
+
+
+def test_an_exposure_that_one_camera_lacks_costs_that_camera_only():
+    """Protects the other band; and one line for many fibers, not one for each."""
+    wanted = request(fibers=["1-5"], exposures=[1], bands=["blue", "red"])
+    found, (line,) = spectra(wanted)
+    assert found == [("b1", 1, 20)] * 5
+    assert line == (
+        "targets dr12 6641-56383 0001, 0002, 0003 and 2 more fibers: camera r1 took no part in exposure 1 (#20); "
+        "it has 10, 30"
+    )
 
 
 def test_one_small_file_tells_a_spectrograph():
@@ -158,15 +177,16 @@ def test_night_found_later_can_reveal_a_duplicate():
     """Protects against the same spectrum asked for once with and once without its night."""
     requests = parse_requests([entry(), entry(mjd=None)])
     sources = set(exposure_sources(requests, {("dr12", 6641): 56383}).values())
-    with pytest.raises(UserError, match=r"dr12/6641-56383-0001-b1-00000010 .* is listed twice"):
-        resolve(requests, {("dr12", 6641): 56383}, dict.fromkeys(sources, EXPOSURES))
+    found, (failure,) = resolve(requests, {("dr12", 6641): 56383}, dict.fromkeys(sources, EXPOSURES))
+    assert [target.key for target in found] == ["dr12/6641-56383-0001-b1-00000010"]
+    assert failure.line == "targets dr12/6641-56383-0001-b1-00000010: is listed twice in targets: remove one"
 
 
 def test_a_fiber_beside_its_whole_plate_has_figures_of_its_own():
     """Protects a configuration that asks for a whole plate and for the figures of some of its fibers."""
     requests = parse_requests([entry(fibers="all"), entry(fibers=[12])])
     sources = set(exposure_sources(requests, {}).values())
-    found = resolve(requests, {}, {source: {"b1": {10: 7}, "b2": {10: 7}} for source in sources})
+    found, _ = resolve(requests, {}, {source: {"b1": {10: 7}, "b2": {10: 7}} for source in sources})
     assert len(found) == 1000
     assert [target.fiber for target in found if not target.whole_plate] == [12]
 
@@ -174,7 +194,21 @@ def test_a_fiber_beside_its_whole_plate_has_figures_of_its_own():
 def test_exposures_survive_json():
     """Protects the numbers from becoming text on their way through a file."""
     exposures = {("dr12", "frames", 6641, 56383, 1): EXPOSURES, ("dr14", "spec", 6641, 56383, 1): EXPOSURES}
-    assert exposures_from_json(exposures_to_json(exposures)) == exposures
+    failures = {("dr12", "spec", 6641, 56383, 2): [Failure("download", "spec", "no such file", "a.log")]}
+    listing = Listing(exposures, {("dr14", "spec", 6641, 56383, 1)}, failures)
+    assert listing_from_json(json.loads(json.dumps(listing_to_json(listing)))) == listing
+    nights = Nights({("dr12", 6641): 56383}, failures["dr12", "spec", 6641, 56383, 2])
+    assert nights_from_json([json.loads(json.dumps(nights_to_json(nights)))]) == nights
+
+
+def test_what_cannot_be_looked_up_costs_no_other_target():
+    """Protects good plates beside one without a night, and beside one whose spec file cannot be read."""
+    requests = parse_requests([entry(plate=7000, mjd=None), entry(plate=7001), entry()])
+    sources = exposure_sources(requests, {})
+    assert [source[2] for source in sources] == [7001, 6641]
+    found, failures = resolve(requests, {}, {sources["dr12", "frames", 6641, 56383, 1]: EXPOSURES})
+    assert [target.plate for target in found] == [6641]
+    assert failures == []  # whoever read the files has said why
 
 
 def test_requests_are_plain_values():
@@ -192,13 +226,13 @@ def test_each_release_has_its_own_nights_and_exposures():
         ("dr12", "frames", 6641, 56383, 1): {"b1": {10: 7}},
         ("dr14", "frames", 6641, 56390, 1): {"b1": {8: 7}},
     }
-    assert [target.key for target in resolve(requests, mjds, exposures)] == [
+    assert [target.key for target in resolve(requests, mjds, exposures)[0]] == [
         "dr12/6641-56383-0001-b1-00000010",
         "dr14/6641-56390-0001-b1-00000008",
     ]
     requests = parse_requests([entry(), entry(release="dr14")])
     sources = exposure_sources(requests, {})
-    assert len(resolve(requests, {}, dict.fromkeys(set(sources.values()), EXPOSURES))) == 2
+    assert len(resolve(requests, {}, dict.fromkeys(set(sources.values()), EXPOSURES))[0]) == 2
 
 
 def test_names_of_a_target():
@@ -226,5 +260,6 @@ def test_no_spectrum_at_all_is_named():
     """Protects against a summary of nothing: a file whose exposures are all of another camera."""
     requests = parse_requests([entry(products="spec", exposures="all")])
     source = next(iter(exposure_sources(requests, {}).values()))
-    with pytest.raises(UserError, match="none of the camera exposures of these fibers is of the bands asked for"):
-        resolve(requests, {}, {source: {"b2": {1: 2}}})
+    found, (failure,) = resolve(requests, {}, {source: {"b2": {1: 2}}})
+    assert found == []
+    assert failure.cause == "the coadd has no exposure of camera b1; take blue out of bands"

@@ -4,7 +4,7 @@ import fcntl
 import re
 
 import pytest
-from conftest import Workflow, copy_code
+from conftest import Workflow, copy_code, count_finished
 
 pytestmark = pytest.mark.workflow
 
@@ -46,7 +46,7 @@ def test_a_mistake_is_one_line_before_any_job(tmp_path, config, message):
     [
         (
             {"release": "sim", "targets": [{"plate": 6641, "fibers": [1], "exposures": [7]}]},
-            "plate 6641 mjd 56383 fiber 1: exposure 7 asked for, the coadd has 0-1 (158842, 158843)",
+            "targets sim 6641-56383 0001: exposure 7 asked for, the coadd has 0-1 (158842, 158843)",
         ),
         ({"release": "sim", "targets": [{"plate": 4444, "fibers": [1]}]}, "plate 4444 is not in the platelist"),
         (
@@ -56,17 +56,26 @@ def test_a_mistake_is_one_line_before_any_job(tmp_path, config, message):
     ],
 )
 def test_a_mistake_that_only_the_files_tell_is_one_line(tmp_path, config, message):
-    """Protects users from tracebacks while the workflow runs."""
-    lines = complaints(Workflow(tmp_path).configure(**config).run(check=False))
-    assert any(message in line for line in lines), lines
+    """Protects users from tracebacks while the workflow runs, and the page that says it."""
+    process = Workflow(tmp_path).configure(**config).run(check=False)
+    headline, line = complaints(process)
+    assert headline.startswith("bosscal: 1 thing could not be made")
+    assert message in line
+    assert process.stdout.endswith(f"{line}\n")
+    html = (tmp_path / "results/report/index.html").read_text(encoding="utf-8")
+    assert message in html
+    assert "NaN" not in html
 
 
 def test_a_mistake_is_one_line_when_all_files_are_there(tmp_path, default_run):
     """Protects users from tracebacks where no job has to tell: the answer to which exposures there are is known."""
     target = {"plate": 6641, "mjd": 56383, "fibers": [1], "exposures": [7]}
     workflow = default_run.copy(tmp_path).configure(release="sim", targets=[target])
-    lines = complaints(workflow.run(check=False))
-    assert any("exposure 7 asked for, the coadd has 0-1" in line for line in lines), lines
+    for _ in range(2):  # a second run has nothing else to do, and says it again
+        process = workflow.run(check=False)
+        _, line = complaints(process)
+        assert "exposure 7 asked for, the coadd has 0-1" in line
+    assert count_finished(process.stdout) == {"summarize": 1, "report": 1}
 
 
 def test_a_damaged_file_is_named(tmp_path, default_run):
@@ -78,8 +87,8 @@ def test_a_damaged_file_is_named(tmp_path, default_run):
     path.write_bytes(beginning)
     data = {"url": server.as_uri(), "mirror": str(server)}
     workflow = Workflow(tmp_path / "run").configure(release="sim", data=data, targets=[FIBER_1])
-    lines = complaints(workflow.run("--", "results/compare/summary.ecsv", check=False))
-    assert any("spFlat-r1-00158840.fits.gz: cannot be read" in line for line in lines), lines
+    _, line = complaints(workflow.run("--", "results/compare/summary.ecsv", check=False))
+    assert "spFlat-r1-00158840.fits.gz: is no whole FITS file" in line
 
 
 def test_a_law_that_does_not_exist_is_one_line(tmp_path):

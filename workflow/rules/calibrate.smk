@@ -15,6 +15,7 @@ rule calibrate:
     resources:
         mem_mb=700,
     params:
+        failed_before=failed_before("calibrate"),
         code=code("calibrate.py"),
         noise_law=lambda wildcards: RELEASES[wildcards.release].noise_law,
         mask_allow=MASK_ALLOW,

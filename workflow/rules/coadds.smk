@@ -69,7 +69,7 @@ def get_published_distortion(wildcards):
 
 rule measure_coadd:
     input:
-        spec=lambda wildcards: mirrored(wildcards.release, get_spec_name(wildcards)),
+        spec=lambda wildcards: get_input(wildcards.release, get_spec_name(wildcards)),
         headers=get_lost_header_files,
     output:
         "results/coadd/{release}/{plate_mjd}/spCoadd-{plate_mjd}-{fiber}.fits",
@@ -90,6 +90,7 @@ rule measure_coadd:
     conda:
         ENVIRONMENT
     params:
+        failed_before=failed_before("measure_coadd"),
         code=code("measure_coadd.py"),
         name=get_spec_name,
         run2d=lambda wildcards: RELEASES[wildcards.release].run2d,
@@ -103,11 +104,11 @@ rule measure_coadd:
 @cache
 def get_subsets():
     """(folder, fiber, name) of every further coadd that is asked for, to its exposures and cameras."""
-    nights = get_mjds()
+    nights = get_nights().mjds
     subsets = {}
     for request in REQUESTS:
-        mjd = request.mjd or (nights[request.release, request.plate] if request.coadds else None)
-        for name, exposures, cameras in request.coadds:
+        mjd = request.mjd or nights.get((request.release, request.plate))
+        for name, exposures, cameras in request.coadds if mjd else ():
             for fiber in request.fibers:
                 place = (f"{request.release}/{request.plate:04d}-{mjd}", fiber, name)
                 with user_errors():
@@ -135,7 +136,7 @@ def get_subset(wildcards):
 # Half the night, one camera, all but the worst: a coadd of some of the exposures, as the configuration names it.
 rule measure_subset:
     input:
-        lambda wildcards: mirrored(wildcards.release, get_spec_name(wildcards)),
+        lambda wildcards: get_input(wildcards.release, get_spec_name(wildcards)),
     output:
         "results/coadd/{release}/{plate_mjd}/spCoadd-{plate_mjd}-{fiber}-{subset}.fits",
     log:
@@ -147,6 +148,7 @@ rule measure_subset:
     conda:
         ENVIRONMENT
     params:
+        failed_before=failed_before("measure_subset"),
         code=code("measure_subset.py"),
         name=get_spec_name,
         run2d=lambda wildcards: RELEASES[wildcards.release].run2d,
@@ -178,6 +180,7 @@ rule fit_distortion:
     conda:
         ENVIRONMENT
     params:
+        failed_before=failed_before("fit_distortion"),
         code=code("fit_distortion.py"),
     script:
         "../scripts/fit_distortion.py"
@@ -203,6 +206,7 @@ rule collect_coadds:
     conda:
         ENVIRONMENT
     params:
+        failed_before=failed_before("collect_coadds", f"{COMPARE}/coadds.ecsv"),
         code=code("collect_coadds.py"),
     script:
         "../scripts/collect_coadds.py"

@@ -1,4 +1,5 @@
 # The configuration, checked, and the names that every other file of rules uses.
+import logging
 import os
 import re
 import shlex
@@ -19,6 +20,7 @@ sys.executable = shlex.quote(sys.executable)
 
 from bosscal.base.errors import UserError
 from bosscal.base.files import read_json
+from bosscal.base.outcomes import noted_failures, step_name, unique
 from bosscal.base.provenance import code_digest
 from bosscal.figures import kinds
 from bosscal.noise.laws import LAWS
@@ -26,7 +28,9 @@ from bosscal.run import lock
 from bosscal.run.configuration import read_configuration
 from bosscal.run.releases import alternatives, read_releases, spec_paths
 from bosscal.run.sources import SIMULATED, source_of
+from bosscal.run.terminal import Terminal
 from bosscal.survey import paths, targets
+from bosscal.survey.fetch import INPUTS
 
 
 @contextmanager
@@ -46,7 +50,6 @@ with user_errors():
 
 MASK_ALLOW = sum(paths.mask_bits()[name] for name in CONFIGURATION.mask_allow)
 FINDERS = {name: paths.finder(RELEASES[name].sas_path, RELEASES[name].run2d) for name in SOURCES}
-MIRRORS = sorted({source.mirror for source in SOURCES.values()})
 # For the jobs that download: no parameter, since another server makes no mirrored file stale.
 config["servers"] = {paths.redux_folder(FINDERS[name]): source.url for name, source in SOURCES.items()}
 config["requests"] = [asdict(request) for request in REQUESTS]
@@ -65,13 +68,20 @@ def not_asked_for(what):
         raise UserError(f"{what} is not among what the configuration asks for: add it to targets")
 
 
-def mirrored(release, server_path):
-    """Local path of a file of the survey; where releases differ in the folder, the one that is there."""
+def get_input(release, server_path):
+    """A file of the survey among the run's own results: a link into the mirror, or why the file cannot be had."""
     if release not in SOURCES:
         not_asked_for(f"release {release}")
-    mirror = SOURCES[release].mirror
-    names = [f"{mirror}{path}" for path in (server_path, *alternatives(RELEASES[release], server_path))]
-    return next((name for name in names if os.path.exists(name)), names[0])
+    return f"{INPUTS}/{release}{server_path}"
+
+
+# How often steps have failed here, as it was when this run began.
+FAILED = {step: attempts for step, (attempts, _) in noted_failures().items()}
+
+
+def failed_before(rule, *outputs):
+    """A parameter of every step: a step that failed has another one than it ran with, and so is made again."""
+    return lambda wildcards: FAILED.get(step_name(rule, wildcards, outputs), 0)
 
 
 def code(script):
@@ -86,10 +96,32 @@ if workflow.exec_mode == ExecMode.DEFAULT:
         lock.refuse_old_results("results")
 
 
+# What the terminal shows of it all is ours where jobs run; the log file below .snakemake/ has everything.
+TERMINAL = (
+    Terminal.take_over(logging.getLogger("snakemake.logging")) if workflow.exec_mode == ExecMode.DEFAULT else None
+)
+
+
 # Only where jobs will run: a dry run or a report need not wait for a run to end.
 onstart:
     with user_errors():
         RUN_LOCK = lock.lock_run("results")
+
+
+def end_with_causes():
+    """End a run in which something was not made: its last lines say what, why, and what to do."""
+    steps = {step_name(job.rule.name, job.wildcards, job.output) for job in workflow.dag.jobs if job.output}
+    failures = [failure for step, (_, of_step) in noted_failures().items() if step in steps for failure in of_step]
+    if lines := TERMINAL.causes(failures):
+        sys.exit("\n".join(lines))
+
+
+onsuccess:
+    end_with_causes()
+
+
+onerror:
+    end_with_causes()
 
 
 wildcard_constraints:
@@ -100,4 +132,3 @@ wildcard_constraints:
     unit=r"[br][12]-\d{8}(-\d{4})?",
     camera=r"[br][12]",
     question=r"[0-9a-f]{12}",
-    mirror="|".join(map(re.escape, MIRRORS)),

@@ -16,6 +16,7 @@ rule compare:
     resources:
         mem_mb=700,
     params:
+        failed_before=failed_before("compare"),
         code=code("compare.py"),
     script:
         "../scripts/compare.py"
@@ -34,7 +35,9 @@ rule summarize:
     conda:
         ENVIRONMENT
     params:
+        failed_before=failed_before("summarize", f"{COMPARE}/summary.ecsv"),
         code=code("summarize.py"),
         targets=lambda wildcards: [target.to_dict() for target in get_targets()],
+        failures=get_failures,
     script:
         "../scripts/summarize.py"

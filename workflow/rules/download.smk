@@ -1,34 +1,34 @@
-# Files of the survey, one a job, in bossdata's layout. A file that is there is never fetched again.
+# Files of the survey, one a job, in bossdata's layout. They are kept in the mirror, which runs may share and where a
+# file that is there is never fetched again; the run's own results have a link to each, or say why it cannot be had.
+
+
+def get_mirror(wildcards):
+    """Folder for the copies of a release's files. Another server makes no copy stale, another folder does."""
+    if wildcards.release not in SOURCES:
+        not_asked_for(f"release {wildcards.release}")
+    return SOURCES[wildcards.release].mirror
 
 
 def get_source(wildcards):
     """The simulated plate is made by a rule; a real server is not."""
-    path = f"/{wildcards.server_path}"
-    simulated = any(
-        source.simulated and path.startswith(paths.redux_folder(FINDERS[name])) for name, source in SOURCES.items()
-    )
-    return f"{SIMULATED}{path}" if simulated else []
+    simulated = wildcards.release in SOURCES and SOURCES[wildcards.release].simulated
+    return f"{SIMULATED}/{wildcards.server_path}" if simulated else []
 
 
 def get_server_paths(wildcards):
     """Where on the server the file may lie: releases differ in the folder of full spec files."""
     path = f"/{wildcards.server_path}"
-    of_release = next(name for name in SOURCES if path.startswith(paths.redux_folder(FINDERS[name])))
-    return [path, *alternatives(RELEASES[of_release], path)]
-
-
-# The path of a mirror may begin with a slash of its own.
-FOLDER = "download" if all(map(os.path.isabs, MIRRORS)) else "download/"
+    return [path, *alternatives(RELEASES[wildcards.release], path)]
 
 
 # Of a large file whose header alone is needed, the first blocks, under a name of their own.
 rule fetch_header:
     output:
-        "{mirror}/{server_path}.header",
+        f"{INPUTS}/{{release}}/{{server_path}}.header",
     log:
-        f"results/logs/{FOLDER}{{mirror}}/{{server_path}}.header.log",
+        "results/logs/download/{release}/{server_path}.header.log",
     benchmark:
-        f"results/benchmarks/{FOLDER}{{mirror}}/{{server_path}}.header.tsv"
+        "results/benchmarks/download/{release}/{server_path}.header.tsv"
     wildcard_constraints:
         server_path="sas/.+/spCFrame-[^/]+\\.fits",
     conda:
@@ -36,7 +36,9 @@ rule fetch_header:
     resources:
         downloads=1,
     params:
+        failed_before=failed_before("fetch_header"),
         code=code("fetch_header.py"),
+        mirror=get_mirror,
     script:
         "../scripts/fetch_header.py"
 
@@ -48,11 +50,11 @@ rule download:
     input:
         get_source,
     output:
-        "{mirror}/{server_path}",
+        f"{INPUTS}/{{release}}/{{server_path}}",
     log:
-        f"results/logs/{FOLDER}{{mirror}}/{{server_path}}.log",
+        "results/logs/download/{release}/{server_path}.log",
     benchmark:
-        f"results/benchmarks/{FOLDER}{{mirror}}/{{server_path}}.tsv"
+        "results/benchmarks/download/{release}/{server_path}.tsv"
     wildcard_constraints:
         server_path="sas/.+",
     conda:
@@ -60,6 +62,8 @@ rule download:
     resources:
         downloads=1,
     params:
+        failed_before=failed_before("download"),
         server_paths=get_server_paths,
+        mirror=get_mirror,
     script:
         "../scripts/download.py"

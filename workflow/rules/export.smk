@@ -16,6 +16,7 @@ rule write_calib:
     resources:
         mem_mb=700,
     params:
+        failed_before=failed_before("write_calib"),
         code=code("write_calib.py"),
     script:
         "../scripts/write_calib.py"

@@ -11,7 +11,7 @@ def get_frame_paths(wildcards):
     flats = next(
         (
             cameras[camera]
-            for (*source, _), cameras in get_exposures().items()
+            for (*source, _), cameras in get_listing().exposures.items()
             if source == [release, "frames", plate, mjd] and camera in cameras
         ),
         {},
@@ -26,7 +26,7 @@ def get_frame_paths(wildcards):
 
 rule extract_frame:
     input:
-        lambda wildcards: [mirrored(wildcards.release, path) for path in get_frame_paths(wildcards)],
+        lambda wildcards: [get_input(wildcards.release, path) for path in get_frame_paths(wildcards)],
     output:
         "results/extract_frame/{release}/{plate_mjd}/{exposure}.npz",
     log:
@@ -38,6 +38,7 @@ rule extract_frame:
     resources:
         mem_mb=700,
     params:
+        failed_before=failed_before("extract_frame"),
         code=code("extract_frame.py"),
         names=get_frame_paths,
     script:

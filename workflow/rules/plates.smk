@@ -33,6 +33,7 @@ rule plot_exposure:
     resources:
         mem_mb=700,
     params:
+        failed_before=failed_before("plot_exposure"),
         code=code("plot_exposure.py"),
         mask_bits=paths.mask_bits(),
     script:
@@ -54,6 +55,7 @@ rule plot_plate:
     conda:
         ENVIRONMENT
     params:
+        failed_before=failed_before("plot_plate"),
         code=code("plot_plate.py"),
     script:
         "../scripts/plot_plate.py"

@@ -58,6 +58,7 @@ rule plot:
     conda:
         ENVIRONMENT
     params:
+        failed_before=failed_before("plot"),
         code=code("plot.py"),
         target=lambda wildcards: get_target(wildcards).to_dict(),
     script:
@@ -78,6 +79,7 @@ rule plot_spec:
     conda:
         ENVIRONMENT
     params:
+        failed_before=failed_before("plot_spec"),
         code=code("plot_spec.py"),
         target=lambda wildcards: get_target(wildcards).to_dict(),
         # Written beside the input, by the same job.

@@ -63,7 +63,7 @@ def get_spec_exposures(wildcards):
 
 rule report:
     input:
-        get_comparisons,
+        comparisons=get_comparisons,
         summary=rules.summarize.output[0],
         figures=get_spectra_figures,
         releases=lambda wildcards: get_releases_figures(wildcards) + get_coadd_figures(),
@@ -82,6 +82,7 @@ rule report:
     conda:
         ENVIRONMENT
     params:
+        failed_before=failed_before("report", f"{REPORT}/index.html"),
         code=code("report.py"),
         releases={name: (RELEASES[name].title, RELEASES[name].noise_law) for name in SOURCES},
         sources={
@@ -90,6 +91,7 @@ rule report:
         },
         mask_allow=CONFIGURATION.mask_allow,
         targets=lambda wildcards: [target.to_dict() for target in get_targets()],
+        failures=get_failures,
         # Written beside the tables of spec files, by the same jobs.
         spec_exposures=get_spec_exposures,
     script:

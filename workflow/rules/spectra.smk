@@ -13,19 +13,19 @@ def get_lost_header_files(wildcards):
     """Beginnings of the spCFrame files of a spec file that has lost its headers; nothing for the others."""
     plate, mjd = map(int, wildcards.plate_mjd.split("-"))
     source = (wildcards.release, "spec", plate, mjd, int(wildcards.fiber))
-    if source not in get_lost_headers():
+    if source not in get_listing().lost:
         return []
-    finder, mirror = FINDERS[wildcards.release], SOURCES[wildcards.release].mirror
+    finder = FINDERS[wildcards.release]
     return [
-        f"{mirror}{paths.frame_paths(finder, plate, mjd, camera, expnum, flat)[1]}.header"
-        for camera, numbers in get_exposures()[source].items()
+        f"{get_input(wildcards.release, paths.frame_paths(finder, plate, mjd, camera, expnum, flat)[1])}.header"
+        for camera, numbers in get_listing().exposures[source].items()
         for expnum, flat in numbers.items()
     ]
 
 
 rule measure_spec:
     input:
-        spec=lambda wildcards: mirrored(wildcards.release, get_spec_name(wildcards)),
+        spec=lambda wildcards: get_input(wildcards.release, get_spec_name(wildcards)),
         headers=get_lost_header_files,
     output:
         "results/compare/{release}/{plate_mjd}/spec-{fiber}.ecsv",
@@ -36,6 +36,7 @@ rule measure_spec:
     conda:
         ENVIRONMENT
     params:
+        failed_before=failed_before("measure_spec"),
         code=code("measure_spec.py"),
         name=get_spec_name,
         noise_law=lambda wildcards: RELEASES[wildcards.release].noise_law,
@@ -52,7 +53,7 @@ def get_two_spec_files(wildcards):
         not_asked_for("an earlier release of {release}/{plate_mjd}-{fiber}".format(**wildcards))
     plate, mjd = map(int, wildcards.plate_mjd.split("-"))
     return [
-        mirrored(release, get_spec_path(release, "spec", plate, mjd, int(wildcards.fiber)))
+        get_input(release, get_spec_path(release, "spec", plate, mjd, int(wildcards.fiber)))
         for release in (get_earlier_releases()[place], wildcards.release)
     ]
 
@@ -77,6 +78,7 @@ rule compare_releases:
     conda:
         ENVIRONMENT
     params:
+        failed_before=failed_before("compare_releases"),
         code=code("compare_releases.py"),
         releases=lambda wildcards: [
             get_earlier_releases()[f"{wildcards.release}/{wildcards.plate_mjd}", int(wildcards.fiber)],

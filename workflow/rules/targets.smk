@@ -28,7 +28,7 @@ EXPOSURES_QUESTION = name_of(
 
 checkpoint find_mjd:
     input:
-        lambda wildcards: mirrored(wildcards.release, FINDERS[wildcards.release].get_platelist_path()),
+        lambda wildcards: get_input(wildcards.release, FINDERS[wildcards.release].get_platelist_path()),
     output:
         "results/targets/mjd-{release}-{question}.json",
     log:
@@ -38,6 +38,7 @@ checkpoint find_mjd:
     conda:
         ENVIRONMENT
     params:
+        failed_before=failed_before("find_mjd"),
         code=code("find_mjd.py"),
         plates=lambda wildcards: get_plates_without_mjd(wildcards.release),
         run2d=lambda wildcards: RELEASES[wildcards.release].run2d,
@@ -53,18 +54,15 @@ def get_mjd_files(wildcards=None):
     ]
 
 
-def get_mjds():
-    """(release, plate) to the night that was looked up."""
-    return {
-        (release, int(plate)): mjd
-        for release, path in zip(RELEASES_WITHOUT_MJD, get_mjd_files())
-        for plate, mjd in read_json(path).items()
-    }
+@cache
+def get_nights():
+    """The nights that were looked up."""
+    return targets.nights_from_json(map(read_json, get_mjd_files()))
 
 
 def get_exposure_sources():
     """The spec files that tell the exposures, each once, in the order of the configuration."""
-    return list(dict.fromkeys(targets.exposure_sources(REQUESTS, get_mjds()).values()))
+    return list(dict.fromkeys(targets.exposure_sources(REQUESTS, get_nights().mjds).values()))
 
 
 def get_spec_path(release, products, plate, mjd, fiber):
@@ -75,7 +73,7 @@ def get_spec_path(release, products, plate, mjd, fiber):
 
 
 def get_spec_files(wildcards):
-    return [mirrored(source[0], get_spec_path(*source)) for source in get_exposure_sources()]
+    return [get_input(source[0], get_spec_path(*source)) for source in get_exposure_sources()]
 
 
 checkpoint list_exposures:
@@ -91,30 +89,32 @@ checkpoint list_exposures:
     conda:
         ENVIRONMENT
     params:
+        failed_before=failed_before("list_exposures", f"results/targets/exposures-{EXPOSURES_QUESTION}.json"),
         code=code("list_exposures.py"),
-        releases=RELEASES_WITHOUT_MJD,
     script:
         "../scripts/list_exposures.py"
 
 
 @cache
-def get_exposures():
-    """Source key to {camera: {science exposure: flat exposure}}."""
-    return targets.exposures_from_json(read_json(checkpoints.list_exposures.get().output[0]))
+def get_listing():
+    """What the spec files tell of the exposures."""
+    return targets.listing_from_json(read_json(checkpoints.list_exposures.get().output[0]))
 
 
 @cache
-def get_lost_headers():
-    """Keys of the full spec files that have lost the headers of their exposures."""
-    return targets.lost_from_json(read_json(checkpoints.list_exposures.get().output[0]))
+def get_resolved():
+    """Every spectrum that was asked for and is there, in the order of the configuration, and what is not there."""
+    return targets.resolve(REQUESTS, get_nights().mjds, get_listing().exposures)
 
 
-@cache
 def get_targets():
-    """Every spectrum asked for, in the order of the configuration."""
-    exposures = get_exposures()
-    with user_errors():
-        return targets.resolve(REQUESTS, get_mjds(), exposures)
+    return get_resolved()[0]
+
+
+def get_failures(wildcards=None):
+    """Why some targets cannot even be looked for, as dictionaries."""
+    of_sources = [failure for failures in get_listing().failures.values() for failure in failures]
+    return list(map(asdict, unique([*get_nights().failures, *of_sources, *get_resolved()[1]])))
 
 
 def get_listed_targets():

@@ -1,6 +1,6 @@
 """Predict calibration and noise of one camera exposure."""
 
-from bosscal.base.log import amount, logged, logger
+from bosscal.base.log import amount, logger, run_step
 from bosscal.results.prediction import predict
 from bosscal.survey.exposure import CameraExposure
 
@@ -13,6 +13,8 @@ def main(exposure_path, noise_law, mask_allow, thrucorr, output):
 
 
 if "snakemake" in globals():
-    with logged(snakemake.log[0]):
-        params = snakemake.params
-        main(snakemake.input[0], params.noise_law, params.mask_allow, params.thrucorr, snakemake.output[0])
+    params = snakemake.params
+    run_step(
+        snakemake,
+        lambda: main(snakemake.input[0], params.noise_law, params.mask_allow, params.thrucorr, snakemake.output[0]),
+    )

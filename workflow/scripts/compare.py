@@ -1,6 +1,6 @@
 """Compare prediction and pipeline for every fiber of one camera exposure."""
 
-from bosscal.base.log import amount, logged, logger
+from bosscal.base.log import amount, logger, run_step
 from bosscal.base.tables import write_table
 from bosscal.results.comparison import compare_fibers
 from bosscal.results.prediction import Prediction
@@ -16,5 +16,4 @@ def main(exposure_path, prediction_path, output):
 
 
 if "snakemake" in globals():
-    with logged(snakemake.log[0]):
-        main(snakemake.input.exposure, snakemake.input.prediction, snakemake.output[0])
+    run_step(snakemake, lambda: main(snakemake.input.exposure, snakemake.input.prediction, snakemake.output[0]))

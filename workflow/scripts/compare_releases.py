@@ -1,7 +1,7 @@
 """Compare the camera exposures that two releases of one full spec file have in common."""
 
 from bosscal.base.errors import UserError
-from bosscal.base.log import amount, logged, logger
+from bosscal.base.log import amount, logger, run_step
 from bosscal.base.tables import write_table
 from bosscal.figures.drawing import draw_releases
 from bosscal.results.releases import compare_releases, pair_releases
@@ -25,10 +25,11 @@ def main(paths, releases, plate, mjd, fiber, noise_laws, mask_allow, outputs):
 
 
 if "snakemake" in globals():
-    with logged(snakemake.log[0]):
-        plate, mjd = map(int, snakemake.wildcards.plate_mjd.split("-"))
-        params = snakemake.params
-        main(
+    plate, mjd = map(int, snakemake.wildcards.plate_mjd.split("-"))
+    params = snakemake.params
+    run_step(
+        snakemake,
+        lambda: main(
             list(snakemake.input),
             params.releases,
             plate,
@@ -37,4 +38,5 @@ if "snakemake" in globals():
             params.noise_laws,
             params.mask_allow,
             list(snakemake.output),
-        )
+        ),
+    )

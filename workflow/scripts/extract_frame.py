@@ -1,6 +1,6 @@
 """Gather what the later steps need of one camera exposure's per-plate files."""
 
-from bosscal.base.log import amount, logged, logger
+from bosscal.base.log import amount, logger, run_step
 from bosscal.survey.frames import read_frames
 
 
@@ -16,13 +16,15 @@ def main(paths, names, release, plate, mjd, output):
 
 
 if "snakemake" in globals():
-    with logged(snakemake.log[0]):
-        plate, mjd = map(int, snakemake.wildcards.plate_mjd.split("-"))
-        main(
+    plate, mjd = map(int, snakemake.wildcards.plate_mjd.split("-"))
+    run_step(
+        snakemake,
+        lambda: main(
             snakemake.input,
             snakemake.params.names,
             snakemake.wildcards.release,
             plate,
             mjd,
             snakemake.output[0],
-        )
+        ),
+    )

@@ -2,14 +2,16 @@
 
 from pathlib import Path
 
-from bosscal.base.log import amount, logged, logger
-from bosscal.survey.fetch import fetch_beginning
+from bosscal.base.log import amount, logger, run_step
+from bosscal.survey.fetch import fetch_beginning, link_input
 
 
-def main(servers, server_path, local_path):
+def main(servers, server_path, mirror, link):
     """Fetch the first blocks of a file from the server that holds its reduction; an empty file if it has none."""
     url = next(url for folder, url in servers.items() if server_path.startswith(folder))
+    local_path = Path(f"{mirror}{server_path}.header")
     fetch_beginning(url, server_path, local_path)
+    link_input(local_path, link)
     if local_path.stat().st_size:
         logger.info("%s: a piece of %s%s, which cannot be verified", amount(local_path), url.rstrip("/"), server_path)
     else:
@@ -17,5 +19,8 @@ def main(servers, server_path, local_path):
 
 
 if "snakemake" in globals():
-    with logged(snakemake.log[0]):
-        main(snakemake.config["servers"], f"/{snakemake.wildcards.server_path}", Path(snakemake.output[0]))
+    job = snakemake
+    run_step(
+        job,
+        lambda: main(job.config["servers"], f"/{job.wildcards.server_path}", job.params.mirror, Path(job.output[0])),
+    )

@@ -2,8 +2,11 @@
 
 import numpy as np
 
-from bosscal.base.log import amount, logged, logger
+from bosscal.base.errors import UserError
+from bosscal.base.log import amount, logger, run_step
+from bosscal.base.outcomes import sort_out
 from bosscal.base.tables import read_table, write_table
+from bosscal.calibration.distortion import FEWEST_FIBERS
 from bosscal.figures.drawing import draw_focal_plane
 from bosscal.results.coadds import plate_of, plate_table, write_distortion
 from bosscal.results.comparison import stack
@@ -34,7 +37,12 @@ def published_distortion(paths):
 
 
 def main(paths, plug_maps, published, outputs):
-    """Write the plate's row, its spFluxdistort, and the figure as PNG and PDF."""
+    """Write the plate's row, its spFluxdistort, and the figure as PNG and PDF; returns why fibers are missing."""
+    paths, failures = sort_out(paths)
+    if len(paths) < FEWEST_FIBERS:
+        raise UserError(
+            f"{len(paths)} of the plate's spec files could be used, its distortion needs {FEWEST_FIBERS}; add fibers"
+        )
     coadds = stack([read_table(path) for path in paths])
     logger.info("read %d tables and %d plug maps", len(paths), len(plug_maps))
     plate = plate_of(coadds)
@@ -45,9 +53,13 @@ def main(paths, plug_maps, published, outputs):
     write_distortion(distortion, plate, *positions(plate.table, plug_maps), grid)
     draw_focal_plane(plate, figures)
     logger.info("%d fibers, wrote %s", len(plate.table), ", ".join(map(amount, outputs)))
+    return failures
 
 
 if "snakemake" in globals():
-    with logged(snakemake.log[0]):
-        files = snakemake.input
-        main(list(files.tables), list(files.plug_maps), list(files.published), list(snakemake.output))
+    files = snakemake.input
+    run_step(
+        snakemake,
+        lambda: main(list(files.tables), list(files.plug_maps), list(files.published), list(snakemake.output)),
+        collects=True,
+    )

@@ -1,39 +1,54 @@
-"""List the exposures of every coadd, and check that those asked for are among them."""
+"""List the exposures of every coadd that a target is in."""
 
+from bosscal.base.errors import UserError
 from bosscal.base.files import read_json, write_json
-from bosscal.base.log import amount, logged, logger
+from bosscal.base.log import amount, logger, run_step
+from bosscal.base.outcomes import Failure, read_outcome, unique
 from bosscal.survey.spectra import lost_headers, read_exposures
-from bosscal.survey.targets import Request, exposure_sources, exposures_to_json, resolve
+from bosscal.survey.targets import Listing, Request, exposure_sources, listing_to_json, nights_from_json, resolve
 
 
-def main(spec_paths, mjd_paths, releases, requests, output):
-    """Read the exposures from spec files, resolve the requests, and write the exposures."""
-    logger.info("read %s", ", ".join(map(amount, [*mjd_paths, *spec_paths])))
-    mjds = {
-        (release, int(plate)): mjd
-        for release, path in zip(releases, mjd_paths, strict=True)
-        for plate, mjd in read_json(path).items()
-    }
-    sources = dict.fromkeys(exposure_sources(requests, mjds).values())
-    exposures = {source: read_exposures(path) for source, path in zip(sources, spec_paths, strict=True)}
-    for source, cameras in exposures.items():
-        logger.info("%s: %s", source, {camera: sorted(numbers) for camera, numbers in cameras.items()})
-    spectra = resolve(requests, mjds, exposures)
-    lost = {
-        source for source, path in zip(sources, spec_paths, strict=True) if source[1] == "spec" and lost_headers(path)
-    }
-    if lost:
-        logger.warning("%d spec files have lost the headers of their exposures", len(lost))
-    write_json(output, exposures_to_json(exposures, lost))
+def list_of(source, path, listing):
+    """Add what one spec file tells to the listing: its exposures, or why they cannot be known."""
+    failures = read_outcome(path)
+    if not failures:
+        try:
+            listing.exposures[source] = read_exposures(path)
+            if source[1] == "spec" and lost_headers(path):
+                listing.lost.add(source)
+        except UserError as error:
+            release, _, plate, mjd, fiber = source
+            failures = [Failure("list_exposures", f"{release} {plate:04d}-{mjd} {fiber:04d}", str(error))]
+    if failures:
+        listing.failures[source] = list(failures)
+        return
+    logger.info("read %s", amount(path))
+    logger.info("%s: %s", source, {camera: sorted(numbers) for camera, numbers in listing.exposures[source].items()})
+
+
+def main(spec_paths, mjd_paths, requests, output):
+    """Read the exposures from spec files and write them; returns what keeps any target from being found."""
+    nights = nights_from_json(map(read_json, mjd_paths))
+    sources = dict.fromkeys(exposure_sources(requests, nights.mjds).values())
+    listing = Listing({}, set(), {})
+    for source, path in zip(sources, spec_paths, strict=True):
+        list_of(source, path, listing)
+    if listing.lost:
+        logger.warning("%d spec files have lost the headers of their exposures", len(listing.lost))
+    write_json(output, listing_to_json(listing))
+    spectra, failures = resolve(requests, nights.mjds, listing.exposures)
+    for failure in failures:
+        logger.warning("%s", failure.line)
     logger.info("%d spectra, wrote %s", len(spectra), amount(output))
+    return unique(failure for of_source in listing.failures.values() for failure in of_source)
 
 
 if "snakemake" in globals():
-    with logged(snakemake.log[0]):
-        main(
-            snakemake.input.spec,
-            snakemake.input.mjd,
-            snakemake.params.releases,
-            [Request(**request) for request in snakemake.config["requests"]],
-            snakemake.output[0],
-        )
+    job = snakemake
+    run_step(
+        job,
+        lambda: main(
+            job.input.spec, job.input.mjd, [Request(**request) for request in job.config["requests"]], job.output[0]
+        ),
+        collects=True,
+    )

@@ -1,6 +1,6 @@
 """Rebuild the coadd of one full spec file, and measure what it tells of distortion, noise and photometry."""
 
-from bosscal.base.log import amount, logged, logger
+from bosscal.base.log import amount, logger, run_step
 from bosscal.base.tables import write_table
 from bosscal.calibration.coadd import weights_of
 from bosscal.figures.drawing import draw_coadd
@@ -28,10 +28,11 @@ def main(path, headers, name, release, plate, mjd, fiber, run2d, noise_law, mask
 
 
 if "snakemake" in globals():
-    with logged(snakemake.log[0]):
-        plate, mjd = map(int, snakemake.wildcards.plate_mjd.split("-"))
-        params = snakemake.params
-        main(
+    plate, mjd = map(int, snakemake.wildcards.plate_mjd.split("-"))
+    params = snakemake.params
+    run_step(
+        snakemake,
+        lambda: main(
             snakemake.input.spec,
             snakemake.input.headers,
             params.name,
@@ -44,4 +45,5 @@ if "snakemake" in globals():
             params.mask_allow,
             params.thrucorr,
             list(snakemake.output),
-        )
+        ),
+    )

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from bosscal.base.log import amount, logged, logger
+from bosscal.base.log import amount, logger, run_step
 from bosscal.base.tables import write_table
 from bosscal.results.comparison import compare_fibers, stack
 from bosscal.results.prediction import predict
@@ -27,10 +27,11 @@ def main(path, headers, name, release, plate, mjd, fiber, noise_law, mask_allow,
 
 
 if "snakemake" in globals():
-    with logged(snakemake.log[0]):
-        plate, mjd = map(int, snakemake.wildcards.plate_mjd.split("-"))
-        params = snakemake.params
-        main(
+    plate, mjd = map(int, snakemake.wildcards.plate_mjd.split("-"))
+    params = snakemake.params
+    run_step(
+        snakemake,
+        lambda: main(
             snakemake.input.spec,
             snakemake.input.headers,
             params.name,
@@ -43,4 +44,5 @@ if "snakemake" in globals():
             params.thrucorr,
             Path("results"),
             snakemake.output[0],
-        )
+        ),
+    )

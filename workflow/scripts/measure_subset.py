@@ -1,6 +1,6 @@
 """Coadd some of the exposures of one full spec file."""
 
-from bosscal.base.log import amount, logged, logger
+from bosscal.base.log import amount, logger, run_step
 from bosscal.calibration.coadd import weights_of
 from bosscal.results.coadds import rebuild, rebuild_subset, write_coadd
 from bosscal.survey.coadds import read_coadd
@@ -17,10 +17,11 @@ def main(path, server_name, release, plate, mjd, fiber, run2d, name, exposures, 
 
 
 if "snakemake" in globals():
-    with logged(snakemake.log[0]):
-        plate, mjd = map(int, snakemake.wildcards.plate_mjd.split("-"))
-        params = snakemake.params
-        main(
+    plate, mjd = map(int, snakemake.wildcards.plate_mjd.split("-"))
+    params = snakemake.params
+    run_step(
+        snakemake,
+        lambda: main(
             snakemake.input[0],
             params.name,
             snakemake.wildcards.release,
@@ -32,4 +33,5 @@ if "snakemake" in globals():
             params.exposures,
             params.cameras,
             snakemake.output[0],
-        )
+        ),
+    )

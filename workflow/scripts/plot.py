@@ -1,6 +1,6 @@
 """Draw all figures of one target from frames, and write what each of the tutorial's approximations costs it."""
 
-from bosscal.base.log import amount, logged, logger
+from bosscal.base.log import amount, logger, run_step
 from bosscal.base.tables import write_table
 from bosscal.calibration.budget import budget_table
 from bosscal.figures.drawing import draw_spectrum
@@ -18,7 +18,6 @@ def main(exposure_path, prediction_path, target, figures, table):
 
 
 if "snakemake" in globals():
-    with logged(snakemake.log[0]):
-        files, target = snakemake.input, Target(**snakemake.params.target)
-        figures = [path for path in snakemake.output if path != snakemake.output.table]
-        main(files.exposure, files.prediction, target, figures, snakemake.output.table)
+    files, target = snakemake.input, Target(**snakemake.params.target)
+    figures = [path for path in snakemake.output if path != snakemake.output.table]
+    run_step(snakemake, lambda: main(files.exposure, files.prediction, target, figures, snakemake.output.table))

@@ -1,6 +1,6 @@
 """Draw all fibers of a camera exposure, and find those that stand out."""
 
-from bosscal.base.log import amount, logged, logger
+from bosscal.base.log import amount, logger, run_step
 from bosscal.base.tables import read_table, write_table
 from bosscal.figures.drawing import draw_exposure
 from bosscal.results.outliers import find_outliers
@@ -20,7 +20,11 @@ def main(exposure_path, prediction_path, table_path, mask_bits, figures, outlier
 
 
 if "snakemake" in globals():
-    with logged(snakemake.log[0]):
-        files, output = snakemake.input, snakemake.output
-        figures = [path for path in output if path != output.outliers]
-        main(files.exposure, files.prediction, files.table, snakemake.params.mask_bits, figures, output.outliers)
+    files, output = snakemake.input, snakemake.output
+    figures = [path for path in output if path != output.outliers]
+    run_step(
+        snakemake,
+        lambda: main(
+            files.exposure, files.prediction, files.table, snakemake.params.mask_bits, figures, output.outliers
+        ),
+    )

@@ -1,17 +1,23 @@
 """Draw the distributions over the fibers of all camera exposures of a plate."""
 
-from bosscal.base.log import logged, logger
+from bosscal.base.log import logger, run_step
+from bosscal.base.outcomes import sort_out, write_outcome
 from bosscal.base.tables import read_table
 from bosscal.figures.drawing import draw_plate
 
 
 def main(table_paths, figures):
-    """Draw the figures."""
-    logger.info("read %s", ", ".join(table_paths))
-    draw_plate([read_table(path) for path in table_paths], figures)
+    """Draw the figures of the camera exposures that there are; returns why the others are not."""
+    good, failures = sort_out(table_paths)
+    if not good:
+        for path in figures:
+            write_outcome(path, failures)
+        return failures
+    logger.info("read %s", ", ".join(good))
+    draw_plate([read_table(path) for path in good], figures)
     logger.info("wrote %s", ", ".join(figures))
+    return failures
 
 
 if "snakemake" in globals():
-    with logged(snakemake.log[0]):
-        main(list(snakemake.input), list(snakemake.output))
+    run_step(snakemake, lambda: main(list(snakemake.input), list(snakemake.output)), collects=True)

@@ -1,7 +1,7 @@
 """Draw all figures of one target from a full spec file."""
 
 from bosscal.base.errors import made_with
-from bosscal.base.log import amount, logged, logger
+from bosscal.base.log import amount, logger, run_step
 from bosscal.figures.drawing import draw_spectrum
 from bosscal.results.spectrum import read_spectrum
 from bosscal.survey.targets import Target
@@ -17,6 +17,10 @@ def main(exposure_path, prediction_path, target, record, figures):
 
 
 if "snakemake" in globals():
-    with logged(snakemake.log[0]):
-        params = snakemake.params
-        main(params.exposure, params.prediction, Target(**params.target), snakemake.input[0], list(snakemake.output))
+    params = snakemake.params
+    run_step(
+        snakemake,
+        lambda: main(
+            params.exposure, params.prediction, Target(**params.target), snakemake.input[0], list(snakemake.output)
+        ),
+    )

@@ -4,13 +4,15 @@ from pathlib import Path
 
 from bosscal.base.errors import made_with
 from bosscal.base.files import write_text
-from bosscal.base.log import amount, logged, logger
+from bosscal.base.log import amount, logger, run_step
+from bosscal.base.outcomes import Failure, read_outcome, sort_out, unique
 from bosscal.base.provenance import library_versions
 from bosscal.base.tables import read_table
 from bosscal.figures import kinds
 from bosscal.report import render
 from bosscal.results.comparison import stack
 from bosscal.survey.exposure import CameraExposure
+from bosscal.survey.fetch import INPUTS, read_record
 from bosscal.survey.targets import Target
 
 
@@ -24,6 +26,7 @@ def figures_of(target, files, releases):
     named = {
         f"{kind.words} of {target.key}": files[f"{target.key}{kind.suffix}"]
         for kind in kinds.of_spectra(target.products)
+        if f"{target.key}{kind.suffix}" in files
     }
     whole = f"{target.folder}-{target.fiber:04d}"
     for kind, name in (
@@ -47,7 +50,7 @@ def plates_of(files, outliers):
     return {
         "overviews": {name: png for name, png in figures.items() if name.endswith(of_plates)},
         "exposures": {name: png for name, png in figures.items() if not name.endswith(of_plates)},
-        "outliers": stack([read_table(path) for path in outliers]),
+        "outliers": stack([read_table(path) for path in outliers]) if outliers else [],
     }
 
 
@@ -59,42 +62,80 @@ def headers_of(exposures, spec_exposures):
             yield CameraExposure.read(path).header
 
 
-def main(run, targets, summary, figures, releases, budget_tables, plates, outliers, exposures, spec_exposures, output):
-    """Write the page from tables, figures and the headers of the camera exposures."""
-    for name, paths in (
-        ("tables", [summary, *budget_tables, *outliers]),
-        ("headers of", [*exposures, *spec_exposures]),
-    ):
-        logger.info("read %s %s", name, ", ".join(paths))
-    logger.info("read figures %s", ", ".join([*figures, *releases, *plates]))
-    figures, releases = by_name(figures), by_name(releases)
+def costs_of(comparisons, targets):
+    """Failures to the targets that they cost."""
+    costs = {}
+    tables = {"/".join(Path(path).with_suffix("").parts[-3:]): read_outcome(path) for path in comparisons}
+    for target in targets:
+        unit = target.unit if target.products == "frames" else f"spec-{target.fiber:04d}"
+        for failure in tables[f"{target.folder}/{unit}"]:
+            costs.setdefault(failure, []).append(target.key)
+    return costs
+
+
+def in_table(targets, summary):
+    """The targets that the summary has a row of."""
+    names = ("release", "plate", "mjd", "fiber", "camera", "expnum")
+    rows = set(zip(*(summary[name].tolist() for name in names), strict=True))
+    return [target for target in targets if tuple(getattr(target, name) for name in names) in rows]
+
+
+def records_of(headers):
+    """How each input came to the mirror, by release and server path."""
+    inputs = {(header.release, name) for header in headers for name, _ in header.inputs}
+    return {(release, name): read_record(INPUTS / release / name.lstrip("/")) for release, name in inputs}
+
+
+def main(run, targets, files, spec_exposures, failures, output):
+    """Write the page from what there is of tables, figures and camera exposures; returns why the rest is missing."""
+    made = {}
+    for name, paths in files.items():
+        made[name], of_step = sort_out(paths)
+        failures = unique([*failures, *of_step])
+    spec_exposures = {path: record for path, record in spec_exposures.items() if not read_outcome(record)}
+    logger.info("read %s", ", ".join(path for paths in [*made.values(), spec_exposures] for path in paths))
+    costs = costs_of(files["comparisons"], targets)
+    summary = read_table(made["summary"][0]) if made["summary"] else None
+    targets = in_table(targets, summary) if summary is not None else []
+    figures, releases = by_name(made["figures"]), by_name(made["releases"])
+    headers = list(headers_of(made["exposures"], spec_exposures))
     html = render(
-        run=run | {"summary": summary},
+        run=run | {"summary": files["summary"][0]},
         targets=targets,
-        summary=read_table(summary),
-        budget=stack([read_table(path) for path in budget_tables]) if budget_tables else None,
+        summary=summary,
+        budget=stack([read_table(path) for path in made["budget"]]) if made["budget"] else None,
         figures=[figures_of(target, figures, releases) for target in targets if not target.whole_plate],
-        plates=plates_of(by_name(plates), outliers),
-        headers=list(headers_of(exposures, spec_exposures)),
+        plates=plates_of(by_name(made["plates"]), made["outliers"]),
+        headers=headers,
+        records=records_of(headers),
+        failures={failure: costs.get(failure, []) for failure in failures},
         versions=library_versions(),
     )
     write_text(output, html)
-    logger.info("%d targets, %d figures, wrote %s", len(targets), len(figures) + len(plates), amount(output))
+    logger.info("%d targets, %d figures, wrote %s", len(targets), len(figures) + len(made["plates"]), amount(output))
+    return failures
 
 
 if "snakemake" in globals():
-    with logged(snakemake.log[0]):
-        files, params = snakemake.input, snakemake.params
-        main(
+    files, params = snakemake.input, snakemake.params
+    run_step(
+        snakemake,
+        lambda: main(
             {name: params[name] for name in ("releases", "sources", "mask_allow")},
             [Target(**target) for target in params.targets],
-            files.summary,
-            files.figures,
-            [*files.releases, *files.focal_planes, *files.runs],
-            files.budget_tables,
-            files.plates,
-            files.outliers,
-            files.exposures,
+            {
+                "comparisons": list(files.comparisons),
+                "summary": [files.summary],
+                "figures": list(files.figures),
+                "releases": [*files.releases, *files.focal_planes, *files.runs],
+                "budget": list(files.budget_tables),
+                "plates": list(files.plates),
+                "outliers": list(files.outliers),
+                "exposures": list(files.exposures),
+            },
             params.spec_exposures,
+            [Failure(**failure) for failure in params.failures],
             snakemake.output[0],
-        )
+        ),
+        collects=True,
+    )

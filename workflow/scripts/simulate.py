@@ -1,10 +1,10 @@
 """Write one of the simulated plate's files; which one follows from the rule."""
 
 from bosscal import simulation
-from bosscal.base.log import amount, logged, logger
+from bosscal.base.log import amount, logger, run_step
 
 
-def main(rule, root, seed, wildcards):
+def write(rule, root, seed, wildcards):
     """Write the file or files of a rule below ``root``."""
     if rule == "simulate_frames":
         simulation.simulate_camera_exposure(root, wildcards.camera, int(wildcards.expnum), seed)
@@ -22,11 +22,15 @@ def main(rule, root, seed, wildcards):
         simulation.write_sha1sum(root)
 
 
+def main(rule, seed, wildcards, inputs, outputs):
+    """Write the outputs of a rule, and say so."""
+    for path in inputs:
+        logger.info("read %s", amount(path))
+    write(rule, outputs[0].partition("/sas/")[0], seed, wildcards)
+    for path in outputs:
+        logger.info("wrote %s", amount(path))
+
+
 if "snakemake" in globals():
-    with logged(snakemake.log[0]):
-        root = snakemake.output[0].partition("/sas/")[0]
-        for path in snakemake.input:
-            logger.info("read %s", amount(path))
-        main(snakemake.rule, root, snakemake.params.seed, snakemake.wildcards)
-        for path in snakemake.output:
-            logger.info("wrote %s", amount(path))
+    job = snakemake
+    run_step(job, lambda: main(job.rule, job.params.seed, job.wildcards, list(job.input), list(job.output)))

@@ -1,24 +1,38 @@
 """Collect the targets' rows of all comparison tables into one."""
 
-from bosscal.base.log import amount, logged, logger
+from bosscal.base.errors import UserError
+from bosscal.base.log import amount, logger, run_step
+from bosscal.base.outcomes import Failure, sort_out, unique
 from bosscal.base.tables import read_table, write_table
 from bosscal.results.comparison import stack, summarize
 from bosscal.survey.targets import Target
 
 
-def main(paths, releases, targets, output):
-    """Write a table with a row per target, in the order of the configuration."""
-    tables = [read_table(path) for path in paths]
-    logger.info("read %s", ", ".join([*paths, *releases]))
-    write_table(output, summarize(targets, stack(tables), [read_table(path) for path in releases]))
-    logger.info("%d targets, wrote %s", len(targets), amount(output))
+def main(paths, releases, targets, failures, output):
+    """Write a table with a row per target that has one, in the order of the configuration; returns why others lack."""
+    good, of_tables = sort_out(paths)
+    good_releases, of_releases = sort_out(releases)
+    failures = unique([*failures, *of_tables, *of_releases])
+    if not good:
+        raise UserError("; ".join(failure.line for failure in failures) or "there are no targets")
+    logger.info("read %s", ", ".join([*good, *good_releases]))
+    table, lacking = summarize(targets, stack([read_table(path) for path in good]), map(read_table, good_releases))
+    lacking = [Failure("summarize", target, cause) for target, cause in lacking.items()]
+    write_table(output, table)
+    logger.info("%d of %d targets, wrote %s", len(table), len(targets), amount(output))
+    return [*failures, *lacking]
 
 
 if "snakemake" in globals():
-    with logged(snakemake.log[0]):
-        main(
-            snakemake.input.comparisons,
-            snakemake.input.releases,
-            [Target(**target) for target in snakemake.params.targets],
+    files, params = snakemake.input, snakemake.params
+    run_step(
+        snakemake,
+        lambda: main(
+            files.comparisons,
+            files.releases,
+            [Target(**target) for target in params.targets],
+            [Failure(**failure) for failure in params.failures],
             snakemake.output[0],
-        )
+        ),
+        collects=True,
+    )

@@ -1,6 +1,6 @@
 """Write the spCalib file of one camera exposure."""
 
-from bosscal.base.log import amount, logged, logger
+from bosscal.base.log import amount, logger, run_step
 from bosscal.results.export import write_calib
 from bosscal.results.prediction import Prediction
 from bosscal.survey.exposure import CameraExposure
@@ -14,5 +14,4 @@ def main(exposure_path, prediction_path, output):
 
 
 if "snakemake" in globals():
-    with logged(snakemake.log[0]):
-        main(snakemake.input.exposure, snakemake.input.prediction, snakemake.output[0])
+    run_step(snakemake, lambda: main(snakemake.input.exposure, snakemake.input.prediction, snakemake.output[0]))

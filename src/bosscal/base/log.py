@@ -1,6 +1,6 @@
-"""How a step of the workflow reports and ends: what it did in its log, a user's mistake as one line.
+"""How a step of the workflow reports and ends: what it did in its log, a user's mistake as its outcome.
 
-Steps log with the standard library's ``logging``; a fault of ours leaves its traceback in the log.
+Steps log with the standard library's ``logging``; a fault of ours leaves its traceback in the log, and ends the step.
 """
 
 from __future__ import annotations
@@ -8,13 +8,14 @@ from __future__ import annotations
 import logging
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from pathlib import Path
-from typing import TextIO
+from typing import Protocol, TextIO
 
 from bosscal.base.errors import UserError
 from bosscal.base.files import Pathlike
+from bosscal.base.outcomes import Failure, note_failures, sort_out, step_name, write_outcome
 
 logger = logging.getLogger("bosscal")
 
@@ -24,9 +25,59 @@ def amount(path: Pathlike) -> str:
     return f"{path} ({Path(path).stat().st_size / 1e6:.1f} MB)"
 
 
+class Job(Protocol):
+    """What a step is told: the names of its rule and of what it works on, and its files."""
+
+    @property
+    def rule(self) -> str: ...
+    @property
+    def wildcards(self) -> Iterable[str]: ...
+    @property
+    def input(self) -> Sequence[str]: ...
+    @property
+    def output(self) -> Sequence[str]: ...
+    @property
+    def log(self) -> Sequence[str]: ...
+
+
+def run_step(job: Job, work: Callable[[], Sequence[Failure] | None], collects: bool = False) -> None:
+    """Do a step's work, so that what fails costs what needs it and nothing else.
+
+    Where an input was not made, or the work ends with a :class:`UserError`, every output says why
+    (:mod:`bosscal.base.outcomes`), and the step itself has ended well: whatever else can be made is.
+
+    Parameters
+    ----------
+    job : Job
+    work : callable
+        Writes the outputs. A step that collects returns the failures of which it has made what it could.
+    collects : bool
+        Whether the step sorts out by itself which of its inputs were not made.
+    """
+    step = step_name(job.rule, job.wildcards, job.output)
+    with logged(job.log[0]):
+        failures = [] if collects else sort_out(job.input)[1]
+        if failures:
+            logger.info("an input was not made: %s", "; ".join(failure.line for failure in failures))
+            for path in job.output:
+                write_outcome(path, failures)
+            return
+        try:
+            left_out = work()
+        except UserError as error:
+            logger.info("%s", error)
+            cause = "; ".join(str(error).splitlines())
+            own = [Failure(job.rule, " ".join(job.wildcards), cause, str(job.log[0]))]
+            for path in job.output:
+                write_outcome(path, own)
+            note_failures(step, own)
+        else:
+            note_failures(step, left_out or [])
+
+
 @contextmanager
 def logged(path: Pathlike) -> Iterator[None]:
-    """Send what the block logs and prints to a file, and end the process with one line if it fails."""
+    """Send what the block logs and prints to a file; if it fails, end the process with one line as the file's last."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     begin = time.monotonic()
@@ -35,15 +86,17 @@ def logged(path: Pathlike) -> Iterator[None]:
         try:
             yield
         except UserError as error:
-            message = f"bosscal: {error}"
-            print(message, file=log)
+            print(f"bosscal: {error}", file=log)
         except Exception as error:  # anything else is ours: keep the traceback for the bug report
             logger.exception("failed")
-            message = f"bosscal: unexpected {type(error).__name__}: {error} (a fault of bosscal; details in {path})"
+            words = " ".join(str(error).split())
+            print(
+                f"bosscal: unexpected {type(error).__name__}: {words} (a fault of bosscal; details in {path})", file=log
+            )
         else:
             logger.info("done in %.2f s", time.monotonic() - begin)
             return
-    sys.exit(message)
+    sys.exit(1)  # the run's last lines tell what the log does
 
 
 @contextmanager

@@ -13,10 +13,12 @@ import numpy as np
 import yaml
 from PIL import Image
 
+from bosscal.base.outcomes import Failure
 from bosscal.calibration.budget import APPROXIMATIONS
 from bosscal.noise.law import SKY_SUFFIX
 from bosscal.noise.laws import LAWS, label_of
 from bosscal.survey.exposure import Header
+from bosscal.survey.fetch import Fetched
 from bosscal.survey.targets import Target
 
 if TYPE_CHECKING:
@@ -147,11 +149,13 @@ def _preview(png: bytes) -> bytes:
 def render(
     run: Mapping[str, Any],
     targets: Sequence[Target],
-    summary: Table,
+    summary: Table | None,
     budget: Table | None,
     figures: Sequence[Mapping[str, bytes]],
     plates: Mapping[str, Any],
     headers: Sequence[Header],
+    records: Mapping[tuple[str, str], Fetched | None],
+    failures: Mapping[Failure, Sequence[str]],
     versions: Mapping[str, str],
 ) -> str:
     """The page as HTML that refers to nothing outside itself.
@@ -162,8 +166,9 @@ def render(
         What was run: ``releases`` (title and expected noise law by name), ``sources`` (of the files, by name of the
         release), ``mask_allow``, ``summary`` (path of the table).
     targets : list of Target
-    summary : astropy.table.Table
-        One row per target (:func:`bosscal.results.comparison.summarize`).
+        Those that could be made.
+    summary : astropy.table.Table or None
+        One row per target (:func:`bosscal.results.comparison.summarize`); None if there is no target.
     budget : astropy.table.Table or None
         Error budgets of the targets from frames (:func:`bosscal.calibration.budget.budget_table`).
     figures : list of dict
@@ -173,6 +178,10 @@ def render(
         ``outliers`` (table of :func:`bosscal.results.outliers.find_outliers`).
     headers : list of Header
         Of every camera exposure that was read.
+    records : dict
+        Release and server path of every input to how it came to the mirror; None where that is not known.
+    failures : dict
+        What could not be made, to the names of the targets that it costs.
     versions : dict
         Library to version.
 
@@ -196,27 +205,18 @@ def render(
             "fit": [_fit(row, name, digits) for name, _, digits in FIT],
             "images": {words: _embedded(_preview(png) if many else png) for words, png in images.items()},
         }
-        for target, row, images in zip(listed, summary[single], figures, strict=True)
+        for target, row, images in zip(listed, summary[single] if summary is not None else [], figures, strict=True)
     ]
-    best = np.ma.asarray(summary["noise_best"])
-    expected = np.char.add(np.asarray(summary["noise_law"], dtype=str), SKY_SUFFIX)
     environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True)
     return environment.from_string(template).render(
         run=run,
         simulated=sorted({header.release for header in headers if header.simulated}),
         all_simulated=all(header.simulated for header in headers),
         laws=LAWS.values(),
-        calibration_headings=[(words, summary[name].info.description) for name, words, _ in CALIBRATION],
-        noise_headings=[(words, summary[name].info.description) for name, words, _ in NOISE],
-        fit_headings=[(words, summary[name].info.description) for name, words, _ in FIT],
         rows=rows,
+        **(_of_all(summary) if summary is not None else {}),
         title=", ".join(title for title, _ in run["releases"].values()),
         expected_laws=[(title, label_of(f"{law}{SKY_SUFFIX}")) for title, law in run["releases"].values()],
-        agreeing=int(np.sum(best.filled("") == expected)),
-        compared=int(best.count()),
-        expected_median=_cell(
-            {"median": np.ma.median(np.ma.asarray(summary["noise_ratio_median"]))}, "median", "{:.3f}"
-        ),
         budget=_budget_rows(budget) if budget is not None else [],
         origin=_origin(budget, published) if budget is not None else "",
         whole_plates={
@@ -226,7 +226,7 @@ def render(
         if plates
         else {},
         outliers=plates["outliers"] if plates else [],
-        published=_published_rows(listed, summary[single], published),
+        published=_published_rows(listed, summary[single], published) if summary is not None else [],
         source=published["source"],
         many_releases=len(run["releases"]) > 1,
         spectra=len(targets),
@@ -234,6 +234,33 @@ def render(
         exposures=len(headers),
         without_header=sum(header.origin == "lost" for header in headers),
         borrowed_header=sum(header.origin == "spCFrame" for header in headers),
-        inputs=sorted({tuple(item) for header in headers for item in header.inputs}),
+        inputs=[
+            (name, checksum, records.get((release, name)))
+            for name, checksum, release in sorted(
+                {(name, checksum, header.release) for header in headers for name, checksum in header.inputs}
+            )
+        ],
+        failures=[(failure, _few(names)) for failure, names in failures.items()],
         versions=versions,
     )
+
+
+def _of_all(summary: Table) -> dict[str, Any]:
+    """What the page says of all targets together."""
+    best = np.ma.asarray(summary["noise_best"])
+    expected = np.char.add(np.asarray(summary["noise_law"], dtype=str), SKY_SUFFIX)
+    median = {"median": np.ma.median(np.ma.asarray(summary["noise_ratio_median"]))}
+    return {
+        **{
+            f"{table}_headings": [(words, summary[name].info.description) for name, words, _ in columns]
+            for table, columns in (("calibration", CALIBRATION), ("noise", NOISE), ("fit", FIT))
+        },
+        "agreeing": int(np.sum(best.filled("") == expected)),
+        "compared": int(best.count()),
+        "expected_median": _cell(median, "median", "{:.3f}"),
+    }
+
+
+def _few(names: Sequence[str]) -> str:
+    """Some names, and how many more there are."""
+    return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bosscal.base.arithmetic import reldiff, safe_ratio
-from bosscal.base.errors import UserError
 from bosscal.base.statistics import row_maximum, row_median
 from bosscal.base.tables import IDENTITY, build_table
 from bosscal.calibration.measurement import Measurement, measure
@@ -335,36 +334,35 @@ def stack(tables: Sequence[Table]) -> Table:
     return vstack(list(tables), metadata_conflicts="silent")
 
 
-def summarize(targets: Sequence[Target], table: Table, releases: Sequence[Table] = ()) -> Table:
-    """One row per target, in the order of the targets.
+def summarize(targets: Sequence[Target], table: Table, releases: Iterable[Table] = ()) -> tuple[Table, dict[str, str]]:
+    """One row per target that the table has, in the order of the targets.
 
     Parameters
     ----------
     targets : sequence of Target
     table : astropy.table.Table
         Rows of :func:`compare_fibers`, those of the targets among them.
-    releases : sequence of astropy.table.Table
+    releases : iterable of astropy.table.Table
         Of :func:`bosscal.results.releases.compare_releases`, for targets of which the run has an earlier release.
 
     Returns
     -------
     astropy.table.Table
         All of :data:`COLUMNS`.
-
-    Raises
-    ------
-    UserError
-        If a target's fiber is not in the files of its camera exposure.
+    dict
+        Key of each target whose camera exposure is in the table and whose fiber is not, to the cause in words.
     """
     columns = (table[name].tolist() for name in _IDENTITY_OF_ROW)
     places = {key: place for place, key in enumerate(zip(*columns, strict=True))}
-    index = []
-    for target in targets:
-        key = tuple(getattr(target, name) for name in _IDENTITY_OF_ROW)
-        if key not in places:
-            raise UserError(f"{target.key}: fiber {target.fiber} is not in the plug map of {target.unit}")
-        index.append(places[key])
-    rows = table[index]
+    exposures = {_exposure_of(key) for key in places}
+    keys = {target: tuple(getattr(target, name) for name in _IDENTITY_OF_ROW) for target in targets}
+    lacking = {
+        target.key: f"fiber {target.fiber} is not in the plug map of {target.unit}"
+        for target, key in keys.items()
+        if key not in places and _exposure_of(key) in exposures
+    }
+    targets = [target for target, key in keys.items() if key in places]
+    rows = table[[places[keys[target]] for target in targets]]
     values = {name: rows[name] for name in rows.colnames}
     for name in ("band", "expidx"):
         values[name] = [getattr(target, name) for target in targets]
@@ -378,4 +376,10 @@ def summarize(targets: Sequence[Target], table: Table, releases: Sequence[Table]
         [0.0 if value is np.ma.masked else float(value) for value in found],
         mask=[value is np.ma.masked for value in found],
     )
-    return build_table(values, COLUMNS)
+    return build_table(values, COLUMNS), lacking
+
+
+def _exposure_of(key: tuple[Any, ...]) -> tuple[Any, ...]:
+    """What of a row's identity tells its camera exposure: all but the fiber, unless the file is of one fiber."""
+    named = dict(zip(_IDENTITY_OF_ROW, key, strict=True))
+    return tuple(value for name, value in named.items() if name != "fiber" or named["products"] == "spec")

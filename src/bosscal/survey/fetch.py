@@ -8,13 +8,14 @@ file.
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
 import os
 import re
 import time
 import uuid
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
@@ -23,7 +24,7 @@ from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_aft
 from tenacity.wait import wait_exponential_jitter
 
 from bosscal.base.errors import UserError
-from bosscal.base.files import read_json
+from bosscal.base.files import read_json, write_json
 from bosscal.survey.fitsfile import FitsFile
 
 if TYPE_CHECKING:
@@ -37,6 +38,9 @@ LONGEST_WAIT = 120.0  # s that a server's Retry-After is heeded
 ABANDONED = 120.0  # s after which a partial file that nobody writes to may be taken over
 CHUNK = 1 << 20  # bytes
 BEGINNING = 40 * 2880  # bytes: more than the longest primary header of an spCFrame
+INPUTS = Path("results/inputs")  # links to the files in the mirror, by release and server path
+RECORDS = Path("results/fetched")
+KEPT_LIST = ".sha1sum.json"
 _SHA1_LINE = re.compile(r"([0-9a-f]{40}) [ *]([\w.+-]+)")
 _SHA1_LIST = re.compile(r'href="([\w.+-]+\.sha1sum)"')
 
@@ -45,17 +49,24 @@ class MissingFileError(UserError):
     """The server or mirror has no such file."""
 
 
+SURVEY_SHA1 = "the survey's SHA-1"
+STRUCTURE = "its own structure alone"
+
+
 @dataclass(frozen=True)
 class Fetched:
     """How a file came to the mirror.
 
-    ``how`` is "there", "linked" or "downloaded"; ``verified`` says against what it was compared: "" for a file that is
-    only linked or was there, "the survey's SHA-1", or "its own structure alone".
+    ``how`` is "there", "linked" or "downloaded", ``server`` and ``path`` say from where; ``verified`` says against
+    what it was compared: :data:`SURVEY_SHA1` or :data:`STRUCTURE`. ``size`` is in bytes.
     """
 
     how: str
-    verified: str = ""
-    sha1: str = ""
+    server: str
+    path: str
+    verified: str
+    sha1: str
+    size: int
 
 
 class _AgainError(Exception):
@@ -89,14 +100,15 @@ def fetch(url: str, remote_path: str, local_path: Path) -> Fetched:
     UserError
         If the server refuses it, cannot be reached after several attempts, or gives what is not the survey's file.
     """
+    server = url.rstrip("/")
     if local_path.exists():
-        return Fetched("there")
+        return _verified("there", server, remote_path, local_path)
     try:
         local_path.parent.mkdir(parents=True, exist_ok=True)
         if url.startswith("file://"):
             _link(Path(unquote(url.removeprefix("file://"))) / remote_path.lstrip("/"), local_path)
-            return Fetched("linked")
-        return _download(url.rstrip("/"), remote_path, local_path)
+            return _verified("linked", server, remote_path, local_path)
+        return _download(server, remote_path, local_path)
     except PermissionError as error:
         advice = "set data.mirror to a folder of your own"
         raise UserError(f"{error.filename}: cannot be written ({error.strerror}); {advice}") from error
@@ -104,6 +116,61 @@ def fetch(url: str, remote_path: str, local_path: Path) -> Fetched:
         if error.errno is None:
             raise
         raise UserError(f"{local_path}: cannot be written ({error.strerror})") from error
+
+
+def _verified(how: str, server: str, remote_path: str, local_path: Path) -> Fetched:
+    """A file that was there before: read to its end, and compared with the survey's list if that is beside it."""
+    expected = _list_beside(local_path).get(local_path.name)
+    problem, sha1 = _problem(local_path, expected)
+    if problem:
+        advice = "put a good one in its place" if local_path.is_symlink() else "delete it, and run again to fetch it"
+        raise UserError(f"{os.path.realpath(local_path)}: {problem}; {advice}")
+    size = local_path.stat().st_size
+    return Fetched(how, server, remote_path, SURVEY_SHA1 if expected else STRUCTURE, sha1, size)
+
+
+def _list_beside(local_path: Path) -> dict[str, str]:
+    """Checksums by name of the survey's list, kept when it was fetched or beside the file that a link leads to."""
+    with contextlib.suppress(OSError, ValueError):
+        return dict(read_json(local_path.parent / KEPT_LIST))
+    return _list_in(Path(os.path.realpath(local_path)).parent)
+
+
+@functools.cache
+def _list_in(folder: Path) -> dict[str, str]:
+    """Checksums by name of all lists in a folder of a mirror."""
+    sums: dict[str, str] = {}
+    for path in sorted(folder.glob("*.sha1sum")):
+        with contextlib.suppress(OSError):
+            sums.update(_checksums(path.read_text(encoding="utf-8", errors="replace")))
+    return sums
+
+
+def link_input(local_path: Path, link: Path) -> None:
+    """Link a file of the mirror from the run's own results, which then can be moved with a mirror among them."""
+    if not local_path.is_absolute():
+        local_path = Path(os.path.relpath(local_path, link.parent))
+    own = link.with_name(f".{uuid.uuid4().hex}")
+    own.symlink_to(local_path)
+    os.replace(own, link)
+
+
+def record_of(link: Path) -> Path:
+    """Where it is recorded how the file behind a link of the run's own results came there."""
+    return RECORDS / link.relative_to(INPUTS).with_name(f"{link.name}.json")
+
+
+def write_record(link: Path, fetched: Fetched) -> None:
+    """Record how a file came to the mirror: for the report; no step reads it, so a new one reruns nothing."""
+    write_json(record_of(link), asdict(fetched))
+
+
+def read_record(link: Path) -> Fetched | None:
+    """How a file came to the mirror, if that is known."""
+    try:
+        return Fetched(**read_json(record_of(link)))
+    except (OSError, ValueError, TypeError):
+        return None
 
 
 def _link(source: Path, local_path: Path) -> None:
@@ -124,10 +191,11 @@ def _download(url: str, remote_path: str, local_path: Path) -> Fetched:
             problem, sha1 = _problem(partial, expected)
             if not problem:
                 os.replace(partial, local_path)
-                return Fetched("downloaded", "the survey's SHA-1" if expected else "its own structure alone", sha1)
+                verified = SURVEY_SHA1 if expected else STRUCTURE
+                return Fetched("downloaded", url, remote_path, verified, sha1, local_path.stat().st_size)
             if last:
                 partial.unlink(missing_ok=True)
-                raise UserError(f"{where}: {problem}, twice; not kept")
+                raise UserError(f"{where}: what came {problem}, twice; not kept")
             partial.unlink(missing_ok=True)
     raise AssertionError("unreachable")
 
@@ -137,14 +205,14 @@ def _problem(path: Path, expected: str | None) -> tuple[str, str]:
     with open(path, "rb") as stream:
         first = stream.read(512).lstrip()
     if first[:1] == b"<":
-        return "the server sent a web page in its place (is a login needed?)", ""
+        return "is a web page (did the server ask for a login?)", ""
     try:
         file = FitsFile(path)  # to the end, a gzip file's own checksum included
     except UserError as error:
         reason = re.search(r"cannot be read \((.*)\);", str(error))
-        return f"what came is no whole FITS file ({reason[1] if reason else error})", ""
+        return f"is no whole FITS file ({reason[1] if reason else error})", ""
     if expected is not None and file.sha1 != expected:
-        return f"what came has SHA-1 {file.sha1}, and the survey's list says {expected}", file.sha1
+        return f"has SHA-1 {file.sha1}, and the survey's list says {expected}", file.sha1
     return "", file.sha1
 
 
@@ -342,7 +410,7 @@ def _published_sha1(session: requests.Session, url: str, remote_path: str, folde
     The list's name is that of an entry of the folder's index, which differs by release. It is fetched once for a
     folder, and kept beside the files.
     """
-    kept = folder / ".sha1sum.json"
+    kept = folder / KEPT_LIST
     sums: dict[str, str] = {}
     try:
         sums = read_json(kept)
@@ -367,10 +435,15 @@ def _fetch_sha1_list(session: requests.Session, folder: str) -> dict[str, str] |
         for name in sorted(set(_SHA1_LIST.findall(index.text))):
             listed = session.get(f"{folder}{name}", timeout=TIMEOUT)
             if listed.status_code == 200:
-                sums |= {match[2]: match[1] for match in map(_SHA1_LINE.fullmatch, listed.text.splitlines()) if match}
+                sums |= _checksums(listed.text)
         return sums
     except requests.RequestException:
         return None
+
+
+def _checksums(text: str) -> dict[str, str]:
+    """Checksums by name of a list as sha1sum writes it; names with a folder in them are ignored."""
+    return {match[2]: match[1] for match in map(_SHA1_LINE.fullmatch, text.splitlines()) if match}
 
 
 # ----------------------------------------------------------------------------------------------------------- pieces

@@ -1,16 +1,16 @@
 """From the configuration's list of targets to single spectra: one fiber, camera and exposure each."""
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal, Protocol
 
 from bosscal.base.errors import UserError
+from bosscal.base.outcomes import Failure
 
 FIBERS_PER_PLATE = 1000
 FIBERS_PER_SPECTROGRAPH = 500
 
 SpectrumKey = tuple[str, str, int, int, int]  # (release, products, plate, mjd, fiber)
-Nights = Mapping[tuple[str, int], int]  # (release, plate) to MJD
 CameraExposures = Mapping[str, Mapping[int, int]]  # camera to {science exposure: flat exposure}
 
 
@@ -254,18 +254,21 @@ def find_mjd(platelist: Iterable[tuple[int, int, str, str]], plate: int, run2d: 
     raise UserError(f"plate {plate} is not in the platelist of {run2d}: check the plate and the release")
 
 
-def _mjd(request: Request, mjds: Nights) -> int:
-    return request.mjd or mjds[request.release, request.plate]
+def _mjd(request: Request, mjds: Mapping[tuple[str, int], int]) -> int | None:
+    """The night of a request, if it is known."""
+    return request.mjd or mjds.get((request.release, request.plate))
 
 
-def exposure_sources(requests: Iterable[Request], mjds: Nights) -> dict[SpectrumKey, SpectrumKey]:
+def exposure_sources(
+    requests: Iterable[Request], mjds: Mapping[tuple[str, int], int]
+) -> dict[SpectrumKey, SpectrumKey]:
     """Which spec files tell the exposures of the coadds.
 
     Parameters
     ----------
     requests : sequence of Request
     mjds : mapping
-        (release, plate) to MJD, for the requests that give none.
+        (release, plate) to MJD, for the requests that give none; those without an MJD here are left out.
 
     Returns
     -------
@@ -278,6 +281,8 @@ def exposure_sources(requests: Iterable[Request], mjds: Nights) -> dict[Spectrum
     first: dict[tuple[str, int, int, int], SpectrumKey] = {}
     for request in requests:
         mjd = _mjd(request, mjds)
+        if mjd is None:
+            continue
         for fiber in request.fibers:
             spectrum = (request.release, request.products, request.plate, mjd, fiber)
             if request.products == "frames":
@@ -289,58 +294,75 @@ def exposure_sources(requests: Iterable[Request], mjds: Nights) -> dict[Spectrum
 
 
 def resolve(
-    requests: Sequence[Request], mjds: Nights, exposures: Mapping[SpectrumKey, CameraExposures]
-) -> list[Target]:
-    """Every spectrum that is asked for, in the order entry, fiber, band, exposure.
+    requests: Sequence[Request],
+    mjds: Mapping[tuple[str, int], int],
+    exposures: Mapping[SpectrumKey, CameraExposures],
+) -> tuple[list[Target], list[Failure]]:
+    """Every spectrum that is asked for and that there is, in the order entry, fiber, band, exposure.
 
     Parameters
     ----------
     requests : sequence of Request
     mjds : mapping
-        (release, plate) to MJD, for the requests that give none.
+        (release, plate) to MJD, for the requests that give none; those without an MJD here are left out.
     exposures : mapping
-        Source key of :func:`exposure_sources` to ``{camera: {science exposure: flat exposure}}``.
+        Source key of :func:`exposure_sources` to ``{camera: {science exposure: flat exposure}}``; spectra whose source
+        is not here are left out.
 
     Returns
     -------
     list of Target
-
-    Raises
-    ------
-    UserError
-        If an exposure is not among those of the coadd, or a spectrum is asked for twice.
+    list of Failure
+        What is asked for and is not among the exposures of the coadd, or is asked for twice.
     """
     sources = exposure_sources(requests, mjds)
     found: dict[str, Target] = {}
+    twice: list[str] = []
+    lacking: dict[tuple[str, str], list[int]] = {}
     for request in requests:
         mjd = _mjd(request, mjds)
-        for fiber in request.fibers:
+        for fiber in request.fibers if mjd is not None else ():
+            assert mjd is not None
             source = sources[request.release, request.products, request.plate, mjd, fiber]
+            if source not in exposures:
+                continue
             for target in _spectra(request, mjd, fiber, exposures[source]):
+                if isinstance(target, str):
+                    lacking.setdefault((f"{request.release} {request.plate:04d}-{mjd}", target), []).append(fiber)
+                    continue
                 earlier = found.get(target.key)
                 if earlier is not None and earlier.whole_plate == target.whole_plate:
-                    raise UserError(f"targets: {target.key} (release/plate-mjd-fiber-camera-exposure) is listed twice")
-                if earlier is None or earlier.whole_plate:
+                    twice.append(target.key)
+                elif earlier is None or earlier.whole_plate:
                     found[target.key] = target
-    if not found:
-        raise UserError("targets: none of the camera exposures of these fibers is of the bands asked for")
-    return list(found.values())
+    failures = [Failure("targets", f"{place} {_fibers(fibers)}", cause) for (place, cause), fibers in lacking.items()]
+    failures += [Failure("targets", key, "is listed twice in targets: remove one") for key in dict.fromkeys(twice)]
+    return list(found.values()), failures
 
 
-def _spectra(request: Request, mjd: int, fiber: int, exposures: CameraExposures) -> Iterator[Target]:
-    """The spectra of one fiber that a request asks for."""
-    where = f"{request.release} plate {request.plate} mjd {mjd} fiber {fiber}"
+def _fibers(fibers: Sequence[int]) -> str:
+    """A few fiber numbers in words."""
+    few = ", ".join(f"{fiber:04d}" for fiber in fibers[:3])
+    return few if len(fibers) <= 3 else f"{few} and {len(fibers) - 3} more fibers"
+
+
+def _spectra(request: Request, mjd: int, fiber: int, exposures: CameraExposures) -> Iterator[Target | str]:
+    """The spectra of one fiber that a request asks for; in words what is asked for and is not there."""
     # The cameras of a spectrograph need not share all exposures; the sequence is that of both together.
     sequence = sorted(set().union(*exposures.values()))
     for band in request.bands:
         camera = f"{band[0]}{spectrograph(fiber)}"
         available = exposures.get(camera, {})
+        if not available:
+            yield f"the coadd has no exposure of camera {camera}; take {band} out of bands"
+            continue
         for expidx in range(len(sequence)) if request.exposures is None else request.exposures:
             if expidx >= len(sequence):
-                raise UserError(
-                    f"{where}: exposure {expidx} asked for, the coadd has 0-{len(sequence) - 1} "
+                yield (
+                    f"exposure {expidx} asked for, the coadd has 0-{len(sequence) - 1} "
                     f"({', '.join(map(str, sequence))})"
                 )
+                continue
             expnum = sequence[expidx]
             if expnum in available:
                 yield Target(
@@ -356,36 +378,77 @@ def _spectra(request: Request, mjd: int, fiber: int, exposures: CameraExposures)
                     whole_plate=request.whole_plate,
                 )
             elif request.exposures is not None:
-                raise UserError(
-                    f"{where}: camera {camera} took no part in exposure {expidx} (#{expnum}); "
-                    f"it has {', '.join(map(str, sorted(available))) or 'none'}"
+                yield (
+                    f"camera {camera} took no part in exposure {expidx} (#{expnum}); "
+                    f"it has {', '.join(map(str, sorted(available)))}"
                 )
 
 
-def exposures_to_json(
-    exposures: Mapping[SpectrumKey, CameraExposures], lost: Collection[SpectrumKey] = ()
-) -> list[dict[str, Any]]:
-    """Exposures by source key, in the form in which they can be written as JSON.
+# ---------------------------------------------------------------------------------- what is looked up, as JSON
 
-    ``lost`` are the sources that have lost their exposures' headers.
+
+@dataclass(frozen=True)
+class Nights:
+    """The nights that were looked up: (release, plate) to MJD, and why others were not found."""
+
+    mjds: dict[tuple[str, int], int]
+    failures: list[Failure]
+
+
+@dataclass(frozen=True)
+class Listing:
+    """What the spec files tell of the exposures, by source key (:func:`exposure_sources`).
+
+    ``exposures`` is {camera: {science exposure: flat exposure}}, ``lost`` holds the sources that have lost their
+    exposures' headers, ``failures`` tells why others could not be read.
     """
-    return [
-        {"source": source, "exposures": cameras, "lost_headers": source in lost}
-        for source, cameras in exposures.items()
+
+    exposures: dict[SpectrumKey, CameraExposures]
+    lost: set[SpectrumKey]
+    failures: dict[SpectrumKey, list[Failure]]
+
+
+def nights_to_json(nights: Nights) -> dict[str, Any]:
+    """In the form in which nights can be written as JSON."""
+    return {
+        "nights": [[*key, mjd] for key, mjd in nights.mjds.items()],
+        "failures": [asdict(failure) for failure in nights.failures],
+    }
+
+
+def nights_from_json(contents: Iterable[Mapping[str, Any]]) -> Nights:
+    """All nights of several files of what :func:`nights_to_json` made."""
+    nights = Nights({}, [])
+    for content in contents:
+        nights.mjds.update({(release, plate): mjd for release, plate, mjd in content["nights"]})
+        nights.failures.extend(Failure(**failure) for failure in content["failures"])
+    return nights
+
+
+def listing_to_json(listing: Listing) -> list[dict[str, Any]]:
+    """In the form in which a listing can be written as JSON."""
+    read = [
+        {"source": source, "exposures": cameras, "lost_headers": source in listing.lost}
+        for source, cameras in listing.exposures.items()
+    ]
+    return read + [
+        {"source": source, "failures": [asdict(failure) for failure in failures]}
+        for source, failures in listing.failures.items()
     ]
 
 
-def lost_from_json(content: Iterable[Mapping[str, Any]]) -> set[SpectrumKey]:
-    """The sources that have lost their exposures' headers, of what :func:`exposures_to_json` made."""
-    return {tuple(entry["source"]) for entry in content if entry.get("lost_headers")}
-
-
-def exposures_from_json(content: Iterable[Mapping[str, Any]]) -> dict[SpectrumKey, dict[str, dict[int, int]]]:
-    """The inverse of :func:`exposures_to_json`."""
-    return {
-        tuple(entry["source"]): {
+def listing_from_json(content: Iterable[Mapping[str, Any]]) -> Listing:
+    """The inverse of :func:`listing_to_json`."""
+    listing = Listing({}, set(), {})
+    for entry in content:
+        source = tuple(entry["source"])
+        if "failures" in entry:
+            listing.failures[source] = [Failure(**failure) for failure in entry["failures"]]
+            continue
+        listing.exposures[source] = {
             camera: {int(science): flat for science, flat in numbers.items()}
             for camera, numbers in entry["exposures"].items()
         }
-        for entry in content
-    }
+        if entry["lost_headers"]:
+            listing.lost.add(source)
+    return listing
