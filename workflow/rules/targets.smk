@@ -113,8 +113,9 @@ def get_targets():
 
 def get_failures(wildcards=None):
     """Why some targets cannot even be looked for, as dictionaries."""
+    of_nights = get_nights().failures
     of_sources = [failure for failures in get_listing().failures.values() for failure in failures]
-    return list(map(asdict, unique([*get_nights().failures, *of_sources, *get_resolved()[1]])))
+    return list(map(asdict, unique([*of_nights, *of_sources, *get_resolved()[1]])))
 
 
 def get_listed_targets():

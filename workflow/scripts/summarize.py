@@ -1,8 +1,7 @@
 """Collect the targets' rows of all comparison tables into one."""
 
-from bosscal.base.errors import UserError
 from bosscal.base.log import amount, logger, run_step
-from bosscal.base.outcomes import Failure, sort_out, unique
+from bosscal.base.outcomes import Failure, sort_out, unique, write_outcome
 from bosscal.base.tables import read_table, write_table
 from bosscal.results.comparison import stack, summarize
 from bosscal.survey.targets import Target
@@ -14,7 +13,8 @@ def main(paths, releases, targets, failures, output):
     good_releases, of_releases = sort_out(releases)
     failures = unique([*failures, *of_tables, *of_releases])
     if not good:
-        raise UserError("; ".join(failure.line for failure in failures) or "there are no targets")
+        write_outcome(output, failures)
+        return failures
     logger.info("read %s", ", ".join([*good, *good_releases]))
     table, lacking = summarize(targets, stack([read_table(path) for path in good]), map(read_table, good_releases))
     lacking = [Failure("summarize", target, cause) for target, cause in lacking.items()]
