@@ -341,7 +341,8 @@ def resolve(
 
 
 def _fibers(fibers: Sequence[int]) -> str:
-    """A few fiber numbers in words."""
+    """A few fiber numbers in words, each once."""
+    fibers = list(dict.fromkeys(fibers))
     few = ", ".join(f"{fiber:04d}" for fiber in fibers[:3])
     return few if len(fibers) <= 3 else f"{few} and {len(fibers) - 3} more fibers"
 
