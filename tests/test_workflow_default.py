@@ -69,7 +69,7 @@ def test_default_run_makes_these_files(default_run):
         expected |= {f"{step}/{PLATE}/{exposure}.npz" for step in STEPS}
         expected |= {f"compare/{PLATE}/{exposure}.ecsv", f"calib/{PLATE}/spCalib-{exposure}.fits"}
     expected |= {"compare/summary.ecsv", "report/index.html"}
-    others = {".lock", "benchmarks", "logs", "mirror", "simulated", "targets"}
+    others = {".lock", "benchmarks", "fetched", "inputs", "logs", "mirror", "simulated", "targets"}
     found = {path.relative_to(default_run.results) for path in default_run.results.rglob("*") if not path.is_dir()}
     assert {str(path) for path in found if path.parts[0] not in others} == expected
     assert not [path for path in found if path.name.startswith(".partial-")]

@@ -14,6 +14,7 @@ from astropy.table import Table
 from conftest import Workflow, copy_code, count_finished, serving
 
 from bosscal import simulation
+from bosscal.base.outcomes import read_outcome
 from bosscal.survey.exposure import CameraExposure
 
 pytestmark = pytest.mark.workflow
@@ -167,7 +168,9 @@ def test_a_release_with_a_position_correction_needs_it_of_every_exposure(tmp_pat
         done = CameraExposure.read(workflow.results / "extract_frame/dr14/6641-56383/r1-00158842.npz")
         assert len(done.header.inputs) == 7
         assert (done.thrucorr == 1).all()
-        assert not (workflow.results / "extract_frame/dr14/6641-56383/b1-00158842.npz").exists()
+        (failure,) = read_outcome(workflow.results / "extract_frame/dr14/6641-56383/b1-00158842.npz")
+        assert failure.step == "download"
+        assert set(workflow.table()["camera"]) == {"r1"}
         assert missing.is_file()
         assert not missing.is_symlink()
         fits.PrimaryHDU(np.full((500, 4112), 1.0, dtype=np.float32)).writeto(
@@ -202,7 +205,7 @@ def test_a_spec_file_of_the_simulated_plate(tmp_path, default_run):
     # The npz is made beside the table: without it, figures and report say what to delete, and that then helps.
     npz = "results/extract_frame/sim/6641-56383/r1-00158842-0001.npz"
     record = "results/compare/sim/6641-56383/spec-0001.ecsv"
-    advice = f"bosscal: {npz}: is missing; delete {record} too, and run again: its job makes both"
+    advice = f"{npz}: is missing; delete {record} too, and run again: its job makes both"
     for output in (figure, "results/report/index.html"):
         (workflow.folder / npz).unlink()
         (workflow.folder / output).unlink(missing_ok=True)

@@ -89,6 +89,7 @@ rule report:
             name: "a simulated mirror made by this workflow" if source.simulated else source.url
             for name, source in SOURCES.items()
         },
+        simulated=[name for name, source in SOURCES.items() if source.simulated],
         mask_allow=CONFIGURATION.mask_allow,
         targets=lambda wildcards: [target.to_dict() for target in get_targets()],
         failures=get_failures,

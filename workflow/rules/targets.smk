@@ -22,7 +22,7 @@ RELEASES_WITHOUT_MJD = [name for name in SOURCES if get_plates_without_mjd(name)
 # whatever the nights are: the spec files that tell the exposures follow from the entries of the configuration
 EXPOSURES_QUESTION = name_of(
     sorted((name, source.mirror) for name, source in SOURCES.items()),
-    sorted(set(targets.exposure_sources(REQUESTS, defaultdict(int)).values())),
+    sorted(set(targets.exposure_sources(REQUESTS, {(each.release, each.plate): 0 for each in REQUESTS}).values())),
 )
 
 

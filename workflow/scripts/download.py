@@ -20,7 +20,7 @@ def main(servers, server_paths, mirror, link):
             raise MissingFileError(f"{error}{others}") from error
         link_input(local_path, link)
         write_record(link, fetched)
-        logger.info("%s %s from %s%s", fetched.how, amount(local_path), url.rstrip("/"), path)
+        logger.info("%s %s from %s%s as %s", fetched.how, amount(local_path), url.rstrip("/"), path, link)
         if fetched.how == "downloaded":
             logger.info("SHA-1 %s, verified against %s", fetched.sha1, fetched.verified)
         return

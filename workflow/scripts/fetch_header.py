@@ -13,7 +13,7 @@ def main(servers, server_path, mirror, link):
     fetch_beginning(url, server_path, local_path)
     link_input(local_path, link)
     if local_path.stat().st_size:
-        logger.info("%s: a piece of %s%s, which cannot be verified", amount(local_path), url.rstrip("/"), server_path)
+        logger.info("%s: a piece of %s%s, which cannot be verified", amount(link), url.rstrip("/"), server_path)
     else:
         logger.warning("%s%s is not there; delete %s to ask again", url.rstrip("/"), server_path, local_path)
 

@@ -1,5 +1,6 @@
 """Write the report: one page, readable without a network."""
 
+from dataclasses import replace
 from pathlib import Path
 
 from bosscal.base.errors import made_with
@@ -80,13 +81,17 @@ def in_table(targets, summary):
     return [target for target in targets if tuple(getattr(target, name) for name in names) in rows]
 
 
-def records_of(headers):
-    """How each input came to the mirror, by release and server path."""
+def records_of(headers, simulated):
+    """How each input came to the mirror, by release and server path; the simulated plate is on no server."""
     inputs = {(header.release, name) for header in headers for name, _ in header.inputs}
-    return {(release, name): read_record(INPUTS / release / name.lstrip("/")) for release, name in inputs}
+    records = {(release, name): read_record(INPUTS / release / name.lstrip("/")) for release, name in inputs}
+    return {
+        (release, name): replace(record, server="the simulated plate") if record and release in simulated else record
+        for (release, name), record in records.items()
+    }
 
 
-def main(run, targets, files, spec_exposures, failures, output):
+def main(run, targets, files, spec_exposures, failures, simulated, output):
     """Write the page from what there is of tables, figures and camera exposures; returns why the rest is missing."""
     made = {}
     for name, paths in files.items():
@@ -107,7 +112,7 @@ def main(run, targets, files, spec_exposures, failures, output):
         figures=[figures_of(target, figures, releases) for target in targets if not target.whole_plate],
         plates=plates_of(by_name(made["plates"]), made["outliers"]),
         headers=headers,
-        records=records_of(headers),
+        records=records_of(headers, simulated),
         failures={failure: costs.get(failure, []) for failure in failures},
         versions=library_versions(),
     )
@@ -135,6 +140,7 @@ if "snakemake" in globals():
             },
             params.spec_exposures,
             [Failure(**failure) for failure in params.failures],
+            params.simulated,
             snakemake.output[0],
         ),
         collects=True,
