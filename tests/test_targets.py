@@ -128,6 +128,11 @@ def test_exposures_count_in_time_order_over_both_cameras():
     assert spectra(request(exposures=[2], bands=["blue", "red"])) == [("b1", 2, 30), ("r1", 2, 30)]
 
 
+def test_an_exposure_that_one_camera_lacks_costs_that_camera():
+    """Protects the other camera's spectra where the exposure counts differ; alone, the camera's lack is named."""
+    assert spectra(request(exposures=[1, 2], bands=["blue", "red"])) == [("b1", 1, 20), ("b1", 2, 30), ("r1", 2, 30)]
+
+
 def test_all_exposures_are_those_the_camera_has():
     """Protects `exposures: all` from frames that do not exist."""
     assert spectra(request(exposures="all", bands=["red"])) == [("r1", 0, 10), ("r1", 2, 30)]

@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal, Protocol
 
 from bosscal.base.errors import UserError
+from bosscal.base.log import logger
 
 FIBERS_PER_PLATE = 1000
 FIBERS_PER_SPECTROGRAPH = 500
@@ -308,27 +309,33 @@ def resolve(
     Raises
     ------
     UserError
-        If an exposure is not among those of the coadd, or a spectrum is asked for twice.
+        If an exposure is not among those of the coadd, or none of the cameras that are asked for took part in it, or
+        a spectrum is asked for twice. One that another of these cameras has costs the camera that lacks it only.
     """
     sources = exposure_sources(requests, mjds)
+    lacking: dict[str, None] = {}
     found: dict[str, Target] = {}
     for request in requests:
         mjd = _mjd(request, mjds)
         for fiber in request.fibers:
             source = sources[request.release, request.products, request.plate, mjd, fiber]
-            for target in _spectra(request, mjd, fiber, exposures[source]):
+            for target in _spectra(request, mjd, fiber, exposures[source], lacking):
                 earlier = found.get(target.key)
                 if earlier is not None and earlier.whole_plate == target.whole_plate:
                     raise UserError(f"targets: {target.key} (release/plate-mjd-fiber-camera-exposure) is listed twice")
                 if earlier is None or earlier.whole_plate:
                     found[target.key] = target
+    for line in lacking:
+        logger.info("%s: left out", line)
     if not found:
         raise UserError("targets: none of the camera exposures of these fibers is of the bands asked for")
     return list(found.values())
 
 
-def _spectra(request: Request, mjd: int, fiber: int, exposures: CameraExposures) -> Iterator[Target]:
-    """The spectra of one fiber that a request asks for."""
+def _spectra(
+    request: Request, mjd: int, fiber: int, exposures: CameraExposures, lacking: dict[str, None]
+) -> Iterator[Target]:
+    """The spectra of one fiber that a request asks for; ``lacking`` gets a line for each that a camera has not."""
     where = f"{request.release} plate {request.plate} mjd {mjd} fiber {fiber}"
     # The cameras of a spectrograph need not share all exposures; the sequence is that of both together.
     sequence = sorted(set().union(*exposures.values()))
@@ -356,10 +363,14 @@ def _spectra(request: Request, mjd: int, fiber: int, exposures: CameraExposures)
                     whole_plate=request.whole_plate,
                 )
             elif request.exposures is not None:
-                raise UserError(
-                    f"{where}: camera {camera} took no part in exposure {expidx} (#{expnum}); "
-                    f"it has {', '.join(map(str, sorted(available))) or 'none'}"
-                )
+                cameras = (f"{other[0]}{spectrograph(fiber)}" for other in request.bands)
+                if not any(expnum in exposures.get(other, {}) for other in cameras):
+                    raise UserError(
+                        f"{where}: camera {camera} took no part in exposure {expidx} (#{expnum}); "
+                        f"it has {', '.join(map(str, sorted(available))) or 'none'}"
+                    )
+                of_plate = f"{request.release} plate {request.plate} mjd {mjd}"
+                lacking[f"{of_plate}: camera {camera} took no part in exposure {expidx} (#{expnum})"] = None
 
 
 def exposures_to_json(
