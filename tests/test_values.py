@@ -805,6 +805,19 @@ def test_absurd_sizes_are_refused_before_they_take_memory(tmp_path, what):
     assert len(str(caught.value).splitlines()) == 1
 
 
+@pytest.mark.parametrize("keyword", ["PLATEID", "FIBERID", "EXPID02", "TTYPE3", "EXTNAME", "RDNOISE1", "TFIELDS"])
+def test_a_card_that_cannot_be_read_is_named(spec, tmp_path, keyword):
+    """Protects users from a traceback where a header is damaged: the file is whole to all that reads only its sizes."""
+    content = bytearray(spec.read_bytes())
+    place = content.index(f"{keyword:8}=".encode(), 0 if keyword in ("PLATEID", "FIBERID", "EXPID02") else 20_000)
+    content[place + 10 : place + 30] = b"'6641 ] 'x 5 , !!!!!"
+    path = tmp_path / spec.name
+    path.write_bytes(content)
+    with pytest.raises(UserError, match=re.escape(path.name)) as caught:
+        read_whole(path)
+    assert len(str(caught.value).splitlines()) == 1
+
+
 def test_an_image_without_pixels_is_refused(tmp_path):
     """Protects against dimensions of length zero."""
     header = fits.Header({"SIMPLE": True, "BITPIX": -32, "NAXIS": 2, "NAXIS1": 0, "NAXIS2": 500})

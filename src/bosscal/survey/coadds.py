@@ -14,7 +14,7 @@ from bosscal.survey.fitsfile import FitsFile
 from bosscal.survey.identity import check_spec
 from bosscal.survey.rows import CENTRAL_LOGLAM
 from bosscal.survey.spectra import exposure_hdus
-from bosscal.survey.values import IVAR, SIGNAL, Cleaned, wavelengths, wrong_numbers
+from bosscal.survey.values import IVAR, LOGLAM, SIGNAL, Cleaned, wavelengths, wrong_numbers
 
 COADD_STEP = 1e-4  # dex, between points of the coadd's grid, which are multiples of it
 BANDS = ("g", "r", "i")  # of the imaging's u, g, r, i, z: those that lie within the spectra
@@ -96,8 +96,10 @@ def read_coadd(path: Pathlike, name: str, release: str, plate: int, mjd: int, fi
     hdus = exposure_hdus(file)
     if not hdus:
         raise UserError(f"{path}: has no camera exposures: a spec-lite file where the full spec file is needed")
-    grid = np.round(coadd["loglam"].astype(np.float64) / COADD_STEP) * COADD_STEP
-    wrong = ~(np.abs(grid - coadd["loglam"]) <= 0.1 * COADD_STEP)
+    wrong = wrong_numbers(coadd["loglam"], LOGLAM)
+    loglam = coadd["loglam"] if wrong is None else np.where(wrong, 0, coadd["loglam"])
+    grid = np.round(loglam.astype(np.float64) / COADD_STEP) * COADD_STEP
+    wrong = np.abs(grid - loglam) > 0.1 * COADD_STEP
     if wrong.any() or np.any(np.abs(np.diff(grid) - COADD_STEP) > 0.5 * COADD_STEP):
         raise UserError(f"{path}: the coadd's wavelengths are no adjacent multiples of {COADD_STEP:g} in log10")
     wavelengths(f"{path}: HDU {index}, column loglam", coadd["loglam"], fiber)
@@ -105,9 +107,9 @@ def read_coadd(path: Pathlike, name: str, release: str, plate: int, mjd: int, fi
     nothing = np.zeros(grid.size)
     # The template has no inverse variance to lose: NaN where it is no number.
     for name, values in (("wdisp", 0.0), ("model", np.nan)):
-        found = coadd[name].astype(np.float64) if name in coadd else nothing
+        found = coadd.get(name, nothing)
         bad = wrong_numbers(found, SIGNAL)
-        images[name] = found if bad is None else np.where(bad, values, found)
+        images[name] = (found if bad is None else np.where(bad, values, found)).astype(np.float64)
     exposures, of_exposures = _exposures(file, hdus, fiber)
 
     def of_target(column: str) -> Any:
@@ -126,7 +128,7 @@ def read_coadd(path: Pathlike, name: str, release: str, plate: int, mjd: int, fi
         lambda_eff=_one(of_target("LAMBDA_EFF")),
         xfocal=_one(of_target("XFOCAL")),
         yfocal=_one(of_target("YFOCAL")),
-        simulated=bool(file.header().get("SIMULATD", False)),
+        simulated=bool(file.card(file.header(), "SIMULATD", False)),
         source=(name, file.sha1),
         loglam=grid,
         and_mask=coadd["and_mask"].astype(np.int32),
@@ -152,7 +154,8 @@ def _cleaned(
     file: FitsFile, index: int, columns: dict[str, Any], signals: tuple[str, ...], fiber: int
 ) -> tuple[dict[str, NDArray[np.float64]], int]:
     """Inverse variance and what it is of, 0 in every pixel with a number that is none; how many lost any."""
-    values = {name: columns[name].astype(np.float64)[np.newaxis] for name in (*signals, "ivar")}
+    with np.errstate(invalid="ignore"):  # what is no number is found next
+        values = {name: columns[name].astype(np.float64)[np.newaxis] for name in (*signals, "ivar")}
     cleaned = Cleaned(np.array([fiber]), values["ivar"].shape)
     for name, image in values.items():
         bounds = IVAR if name == "ivar" else SIGNAL

@@ -82,11 +82,24 @@ class FitsFile:
 
     def names(self) -> list[str]:
         """Name of every HDU, in their order."""
-        return [hdu.name for hdu in self._hdus]
+        try:
+            return [str(hdu.name) for hdu in self._hdus]
+        except Exception as error:  # of a damaged card
+            self._refuse(error)
 
     def header(self, index: int = 0) -> fits.Header:
         """Header of an HDU."""
         return self._hdu(index).header
+
+    def card(self, header: fits.Header, key: str, default: Any = None) -> Any:
+        """Value of a card that a header of this file may have.
+
+        Raises
+        ------
+        UserError
+            If it cannot be read.
+        """
+        return optional_value(header, key, str(self.path), default)
 
     def _hdu(self, index: int) -> Any:
         if index >= len(self._hdus):
@@ -200,8 +213,11 @@ class FitsFile:
         if index >= len(self._hdus) or not isinstance(self._hdus[index], fits.BinTableHDU | fits.TableHDU):
             return set()
         header = self._hdus[index].header
-        number = header.get("TFIELDS", 0)
-        return {str(header.get(f"TTYPE{place}", "")).strip().lower() for place in range(1, number + 1)}
+        try:
+            number = header.get("TFIELDS", 0)
+            return {str(header.get(f"TTYPE{place}", "")).strip().lower() for place in range(1, number + 1)}
+        except Exception as error:  # of damaged cards
+            self._refuse(error)
 
 
 class _TooLargeError(Exception):
@@ -253,6 +269,12 @@ def value(header: fits.Header, key: str, where: str) -> Any:
         raise UserError(f"{where}: header keyword missing: {keyword_of(error)}") from error
     except Exception as error:  # of a damaged card
         raise UserError(f"{where}: header keyword {key} cannot be read ({error})") from error
+
+
+def optional_value(header: fits.Header, key: str, where: str, default: Any = None) -> Any:
+    """The same of a keyword that may be missing, or have no value."""
+    found = value(header, key, where) if key in header else default
+    return default if isinstance(found, fits.card.Undefined) else found
 
 
 def number_within(

@@ -15,7 +15,7 @@ from bosscal.base.files import Pathlike
 from bosscal.survey import identity, values
 from bosscal.survey.ccd import quadrant
 from bosscal.survey.exposure import FrameExposure, Header, trace_set_arrays
-from bosscal.survey.fitsfile import FitsFile, number, number_within, value
+from bosscal.survey.fitsfile import FitsFile, number, number_within, optional_value, value
 from bosscal.survey.rows import CENTRAL_LOGLAM
 from bosscal.survey.tracesets import TraceSet
 from bosscal.survey.values import COLUMN, FACTOR, IVAR, LOGLAM, SIGNAL, Bounds, Cleaned, mended, wrong_numbers
@@ -66,12 +66,12 @@ def header_of(
         camera=camera,
         expnum=int(expnum),
         products=products,
-        simulated=bool(header.get("SIMULATD", False)),
+        simulated=bool(optional_value(header, "SIMULATD", where, False)),
         readnoise=tuple(readnoise),  # type: ignore[arg-type]
         exptime=number_within(header, "EXPTIME", where, values.EXPTIME, "s"),  # type: ignore[arg-type]
         xsigma=number_within(header, "XSIGMA", where, values.XSIGMA, "pixels", needed=False),
         skychi2=number_within(header, "SKYCHI2", where, values.SKYCHI2, "", needed=False),
-        vers2d=str(header.get("VERS2D", "")).strip(),
+        vers2d=str(optional_value(header, "VERS2D", where, "")).strip(),
         inputs=tuple(inputs),
         altitude=number(header, "ALT"),
         seeing=number(header, "SEEING50") or None,  # 0: no guider
@@ -173,7 +173,7 @@ def read_frames(paths: Sequence[Pathlike], names: Sequence[str], release: str, p
 
     file = opened()
     identity.check_kind(file, "an spCFrame")
-    cframe_path, exposure = file.path, file.header().get("EXPOSURE")
+    cframe_path, exposure = file.path, file.card(file.header(), "EXPOSURE")
     if exposure not in (None, header.expnum):
         raise UserError(f"{cframe_path}: exposure {exposure}, but {frame_path} is of {header.expnum}")
     identity.check_exposure(file, file.header(), names[1], plate, mjd)
@@ -219,6 +219,7 @@ def read_frames(paths: Sequence[Pathlike], names: Sequence[str], release: str, p
         values.refuse_if_full(f"{distort_path}: HDU 0", of_fibers, fiber)
         arrays["distort"][of_fibers] = 1
         cleaned.mark(np.any(of_fibers, axis=1, keepdims=True))
+        distort[wrong] = 0
     distort_mean = distort.mean(dtype=np.float64, where=True if wrong is None else ~wrong)
     if not arrays["distort"].any():
         raise UserError(f"{distort_path}: HDU 0 is 0 everywhere; delete the file and run again")

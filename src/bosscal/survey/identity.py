@@ -8,7 +8,6 @@ lead from one frame to the other, which :func:`bosscal.results.prediction.predic
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -71,21 +70,21 @@ def check_kind(file: FitsFile, *wanted: str) -> None:
         raise UserError(f"{file.path}: is {found} where {needed} is needed; delete it and run again")
 
 
-def check_reduction(file: FitsFile, header: Mapping[str, Any], name: str) -> None:
+def check_reduction(file: FitsFile, header: fits.Header, name: str) -> None:
     """RUN2D and VERS2D against the reduction's folder in the server path ``name``, if that has one.
 
     A reduction of one's own may add to the name of the version that it was made with: v5_7_0_mine.
     """
     match = re.search(r"/redux/([^/]+)/", name)
     run2d = match[1] if match else None
-    compare(file, "reduction", header.get("RUN2D"), run2d)
-    made_with = str(header.get("VERS2D", "")).strip()
+    compare(file, "reduction", file.card(header, "RUN2D"), run2d)
+    made_with = str(file.card(header, "VERS2D", "")).strip()
     released = all(re.match(r"v\d+_\d+_\d+", each or "") for each in (run2d, made_with))
     if released and version(str(run2d))[:3] != version(made_with)[:3]:
         compare(file, "reduction (VERS2D)", made_with, run2d)
 
 
-def check_night(file: FitsFile, header: Mapping[str, Any], plate: int, mjd: int) -> None:
+def check_night(file: FitsFile, header: fits.Header, plate: int, mjd: int) -> None:
     """The MJD of an exposure: the plate's, which is that of its last night, or an earlier one's.
 
     Of another night nothing but PLATEID and NAME (plate-night of the plugging) tell that it is of this plate's
@@ -96,7 +95,7 @@ def check_night(file: FitsFile, header: Mapping[str, Any], plate: int, mjd: int)
     UserError
         If it is of a later night, or of another plate.
     """
-    found, name = header.get("MJD"), str(header.get("NAME", "")).strip()
+    found, name = file.card(header, "MJD"), str(file.card(header, "NAME", "")).strip()
     plugging = re.match(r"(\d+)-(\d{5})", name)
     if plugging:
         compare(file, "plate (NAME)", int(plugging[1]), plate)
@@ -106,30 +105,30 @@ def check_night(file: FitsFile, header: Mapping[str, Any], plate: int, mjd: int)
     if night == mjd:
         return
     earlier = isinstance(night, int) and night < mjd and (not plugging or int(plugging[2]) <= mjd)
-    if not (earlier and plugging and header.get("PLATEID")):
+    if not (earlier and plugging and file.card(header, "PLATEID")):
         raise UserError(
             f"{file.path}: is of the night {night}, and does not say that it is one of plate {plate}, mjd {mjd}; "
             f"{ADVICE}"
         )
 
 
-def check_exposure(file: FitsFile, header: Mapping[str, Any], name: str, plate: int, mjd: int) -> None:
+def check_exposure(file: FitsFile, header: fits.Header, name: str, plate: int, mjd: int) -> None:
     """The header of a camera exposure's product against plate, reduction, night, and camera and exposure of its name.
 
     It may say nothing of these, as those of the flux calibration.
     """
-    compare(file, "plate", header.get("PLATEID"), plate)
+    compare(file, "plate", file.card(header, "PLATEID"), plate)
     check_reduction(file, header, name)
     check_night(file, header, plate, mjd)
     if match := re.search(r"sp(?:C?Frame|Fluxcalib|Fluxcorr|XYthrucorr)-([br][12])-(\d{8})", name):
-        compare(file, "camera", header.get("CAMERAS"), match[1])
-        compare(file, "exposure", header.get("EXPOSURE"), int(match[2]))
+        compare(file, "camera", file.card(header, "CAMERAS"), match[1])
+        compare(file, "exposure", file.card(header, "EXPOSURE"), int(match[2]))
 
 
-def check_plate(file: FitsFile, header: Mapping[str, Any], name: str, plate: int, mjd: int) -> None:
+def check_plate(file: FitsFile, header: fits.Header, name: str, plate: int, mjd: int) -> None:
     """The header of a plate's product, whose MJD is the plate's."""
-    compare(file, "plate", header.get("PLATEID"), plate)
-    compare(file, "mjd", header.get("MJD"), mjd)
+    compare(file, "plate", file.card(header, "PLATEID"), plate)
+    compare(file, "mjd", file.card(header, "MJD"), mjd)
     check_reduction(file, header, name)
 
 
@@ -138,7 +137,7 @@ def check_spec(file: FitsFile, name: str, plate: int, mjd: int, fiber: int) -> N
     check_kind(file, FULL, LITE)
     header = file.header()
     check_plate(file, header, name, plate, mjd)
-    compare(file, "fiber", header.get("FIBERID"), fiber)
+    compare(file, "fiber", file.card(header, "FIBERID"), fiber)
     index = file.place(2, "SPALL")
     target = file.columns(index, (), ("plate", "mjd", "fiberid")) if file.column_names(index) else {}
     for what, column, wanted in (("plate", "plate", plate), ("mjd", "mjd", mjd), ("fiber", "fiberid", fiber)):
@@ -149,15 +148,15 @@ def check_spec(file: FitsFile, name: str, plate: int, mjd: int, fiber: int) -> N
 def check_flat(file: FitsFile, frame_header: fits.Header, name: str, plate: int) -> None:
     """The header of an spFlat against the FLATFILE and the camera of the frame that it flattens, and its name."""
     header = file.header()
-    compare(file, "camera", header.get("CAMERAS"), frame_header.get("CAMERAS"))
-    if match := re.search(r"-([br][12])-(\d{8})", str(frame_header.get("FLATFILE", ""))):
-        compare(file, "camera", header.get("CAMERAS"), match[1])
-        compare(file, "exposure", header.get("EXPOSURE"), int(match[2]))
+    compare(file, "camera", file.card(header, "CAMERAS"), file.card(frame_header, "CAMERAS"))
+    if match := re.search(r"-([br][12])-(\d{8})", str(file.card(frame_header, "FLATFILE", ""))):
+        compare(file, "camera", file.card(header, "CAMERAS"), match[1])
+        compare(file, "exposure", file.card(header, "EXPOSURE"), int(match[2]))
     if match := re.search(r"spFlat-([br][12])-(\d{8})", name):
-        compare(file, "camera", header.get("CAMERAS"), match[1])
-        compare(file, "exposure", header.get("EXPOSURE"), int(match[2]))
-    compare(file, "flavor", header.get("FLAVOR"), "flat")
-    compare(file, "plate", header.get("PLATEID"), plate)
+        compare(file, "camera", file.card(header, "CAMERAS"), match[1])
+        compare(file, "exposure", file.card(header, "EXPOSURE"), int(match[2]))
+    compare(file, "flavor", file.card(header, "FLAVOR"), "flat")
+    compare(file, "plate", file.card(header, "PLATEID"), plate)
     check_reduction(file, header, name)
 
 
@@ -180,9 +179,10 @@ def check_fibers(file: FitsFile, fiber: NDArray[np.integer], camera: str | None 
         raise UserError(f"{file.path}: is of camera {camera}, and its plug map has fibers of the other spectrograph")
 
 
-def listed_exposures(header: fits.Header) -> list[str]:
+def listed_exposures(file: FitsFile) -> list[str]:
     """EXPID01.. or EXPID001.. (v5_13) of a spec file's primary header, in their order."""
-    return [str(card.value).strip() for card in header["EXPID*"].cards if re.fullmatch(r"EXPID\d+", card.keyword)]
+    header = file.header()
+    return [str(file.card(header, key)).strip() for key in header["EXPID*"] if re.fullmatch(r"EXPID\d+", key)]
 
 
 def check_listed(file: FitsFile) -> None:
@@ -193,11 +193,11 @@ def check_listed(file: FitsFile) -> None:
     UserError
         Naming the one that is wrong.
     """
-    listed = listed_exposures(file.header())
+    listed = listed_exposures(file)
     cameras = [(match[1], match[2]) for each in listed if (match := EXPOSURE_NAME.match(each.upper()))]
     if twice := [each for place, each in enumerate(cameras) if each in cameras[:place]]:
         raise UserError(f"{file.path}: the header lists exposure {'-'.join(twice[0]).lower()} twice (EXPID)")
-    fiber = file.header().get("FIBERID")
+    fiber = file.card(file.header(), "FIBERID")
     if isinstance(fiber, int):
         side = str((fiber - 1) // 500 + 1)
         if other := [each for each in cameras if each[0][1] != side]:

@@ -109,7 +109,7 @@ def exposure_hdus(file: FitsFile) -> dict[int, tuple[str, int]]:
     if not places:
         return {}
     names = file.names()
-    listed = [match[0] for each in listed_exposures(file.header()) if (match := EXPOSURE_NAME.match(each.upper()))]
+    listed = [match[0] for each in listed_exposures(file) if (match := EXPOSURE_NAME.match(each.upper()))]
     named = {place: match[0] for place in places if (match := EXPOSURE_NAME.match(names[place].upper()))}
     if len(named) < len(listed):  # names that are lost are those of EXPID in their order
         if len(places) != len(listed):
@@ -168,12 +168,12 @@ def _nothing_known(file: FitsFile, release: str, plate: int, mjd: int, camera: s
         camera=camera,
         expnum=expnum,
         products="spec",
-        simulated=bool(file.header().get("SIMULATD", False)),
+        simulated=bool(file.card(file.header(), "SIMULATD", False)),
         readnoise=(math.nan,) * 4,
         exptime=math.nan,
         xsigma=math.nan,
         skychi2=None,
-        vers2d=str(file.header().get("VERS2D", file.header().get("RUN2D", ""))).strip(),
+        vers2d=str(file.card(file.header(), "VERS2D", file.card(file.header(), "RUN2D", ""))).strip(),
         inputs=((name, file.sha1),),
         origin="lost",
     )
@@ -205,7 +205,7 @@ def _read_exposure(
         found = f"{header.camera}-{header.expnum:08d}"
         raise UserError(f"{file.path}: HDU {index} is {camera}-{expnum:08d} by its name, and {found} by its header")
     hdu_name = EXPOSURE_NAME.match(file.names()[index].upper())
-    flat_file = re.search(r"-(\d{8})", str(of_file.get("FLATFILE", "")))
+    flat_file = re.search(r"-(\d{8})", str(file.card(of_file, "FLATFILE", "")))
     if hdu_name and flat_file:
         compare(file, f"flat (HDU {index})", int(flat_file[1]), int(hdu_name[3]))
     if header.xsigma is None:  # the only profile width that a spec file has
@@ -235,7 +235,7 @@ def _read_exposure(
     for column in ("flux", "calib"):  # a sky that is missing is in the table
         if with_data.any() and not images[column][with_data].any():
             raise UserError(f"{where} {column} is 0 in every pixel that has data; delete the file and run again")
-    row, _ = spec_rows(loglam, header.camera, _two_phase(of_file, mjd))
+    row, _ = spec_rows(loglam, header.camera, bool(file.card(of_file, "TWOPHASE", mjd >= FIRST_TWO_PHASE)))
 
     def of_target(column: str) -> Any:
         found = target.get(column)
@@ -253,11 +253,6 @@ def _read_exposure(
         "nonfinite": nonfinite,
     }
     return checked(SpecExposure, header, arrays | images, file.path)
-
-
-def _two_phase(header: fits.Header, mjd: int) -> bool:
-    """Whether a red CCD was read in two phases: the header says so, or else the night."""
-    return bool(header.get("TWOPHASE", mjd >= FIRST_TWO_PHASE))
 
 
 def read_exposures(path: Pathlike) -> dict[str, dict[int, int]]:
@@ -281,9 +276,10 @@ def read_exposures(path: Pathlike) -> dict[str, dict[int, int]]:
     check_path(file, Path(path))
     check_listed(file)
     exposures: dict[str, dict[int, int]] = {}
-    for key, value in file.header().items():
+    for key in file.header()["EXPID*"]:
         if not re.fullmatch(r"EXPID\d+", key):
             continue
+        value = file.card(file.header(), key)
         match = EXPOSURE_NAME.match(str(value).strip().upper())
         if match is None:
             raise UserError(f"{path}: {key} is '{value}', not camera-science-flat-arc")

@@ -193,8 +193,9 @@ def wavelengths(
     UserError
         If they are no logarithms, do not rise, leave out a row, or are those of another camera.
     """
-    loglam = loglam.astype(np.float64)
     wrong = wrong_numbers(loglam, LOGLAM)
+    with np.errstate(invalid="ignore"):
+        loglam = loglam.astype(np.float64)
     if wrong is not None:
         refuse_if_full(where, wrong[np.newaxis], np.array([fiber]))
         row = np.arange(loglam.size)
