@@ -221,7 +221,7 @@ def frame_for_flat(paths, others):
 
 def calibration_for_flat(paths, others):
     paths[2] = paths[3]
-    return r"spFluxcalib-r1-00158843\.fits\.gz: has 3 HDUs, and number 3 is needed"
+    return r"spFluxcalib-r1-00158843\.fits\.gz: HDU 2 is not the mask of 500 fibers"
 
 
 def distortion_of_one_spectrograph(paths, others):
@@ -308,7 +308,7 @@ def test_images_of_other_shapes_are_refused(simulated_root, tmp_path):
         hdus[0].data = hdus[0].data[:499]
 
     paths[4] = changed(tmp_path, paths[4], shorten)
-    message = r"spFrame-r1-00158843\.fits\.gz: the files of this exposure do not belong together: corr has shape"
+    message = r"spFluxcorr-r1-00158843\.fits\.gz: HDU 0 is an image of 499 x 4128, not of 500 fibers"
     with pytest.raises(UserError, match=message):
         read(paths)
 

@@ -31,8 +31,13 @@ def safe_ratio(numerator: ArrayLike, denominator: ArrayLike) -> NDArray[np.float
 
 
 def reldiff(first: NDArray, second: NDArray) -> NDArray[np.float64]:
-    """The tutorial's relative difference |a - b| / |a + b|, half of the usual one; 0 where both are 0."""
-    return safe_ratio(np.abs(first - second), np.abs(first + second))
+    """The tutorial's relative difference |a - b| / |a + b|, half of the usual one.
+
+    0 where both are 0, and infinite where they differ in nothing but the sign, which is no agreement.
+    """
+    difference, total = np.abs(first - second), np.abs(first + second)
+    ratio = safe_ratio(difference, total)
+    return np.where((total == 0) & (difference != 0), np.inf, ratio)
 
 
 def interpolate_rows(position: NDArray, values: NDArray) -> NDArray[np.float64]:

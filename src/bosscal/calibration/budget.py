@@ -284,7 +284,7 @@ def budget_table(exposure: CameraExposure, reldiffs: Mapping[str, NDArray], fibe
     """
     index = int(np.flatnonzero(exposure.fiber == fiber)[0])
     values = np.stack([reldiffs[name][index] for name in APPROXIMATIONS])
-    compared = np.isfinite(values)
+    compared = ~np.isnan(values)
     largest = row_maximum(values, compared)
     place = np.argmax(np.nan_to_num(values), axis=1)
     nowhere = ~(largest.filled(0) > 0)

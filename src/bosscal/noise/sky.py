@@ -211,6 +211,8 @@ def statistics_of(sky: Measurement, loglam: NDArray, law: Law) -> SkyStatistics 
     # From the sky that was subtracted, which has no noise of its own: a variance that is high where the residual
     # happens to be positive would make chi² low.
     predicted = law.sky_variance(sky) * per_flat**2
+    if not (valid & (sky.sky_electrons > 0)).any():
+        return None
     split = is_split(header.camera, header.mjd, header.vers2d)
     nbin, npoly = bins_and_polynomials(header.band, len(sky.row), split)
     residual, model = sky.object_electrons * per_flat, sky.sky_electrons * per_flat

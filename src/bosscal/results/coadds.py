@@ -50,6 +50,10 @@ COADD_COLUMNS = {
     "coadd_flux_sigma_median": ("", "median of |rebuilt - published flux| over the published error"),
     "coadd_flux_sigma_99": ("", "its 99th percentile, three points at either end of a group left out"),
     "npix_near_end": ("", "those points, counted apart"),
+    "npix_nonfinite": (
+        "",
+        "points and exposures' pixels that lost their inverse variance because a number of theirs in the file is none",
+    ),
     "coadd_ivar_ratio_median": ("", "median of rebuilt over published ivar"),
     "coadd_ivar_within_1e3": ("", "fraction of the points whose ivar is within 1e-3"),
     "andmask_equal": ("", "fraction of equal and-masks, where the file holds every pixel that takes part"),
@@ -248,6 +252,7 @@ def coadd_table(rebuilt: RebuiltCoadd) -> Table:
     roots = np.sqrt(variance[:-1] * variance[1:])
     some = good.any()
     row |= {
+        "npix_nonfinite": spectrum.nonfinite,
         "npix_near_end": int((coadd.near_end & (spectrum.ivar > 0)).sum()),
         "coadd_flux_sigma_median": np.median(deviation) if some else np.nan,
         "coadd_flux_sigma_99": np.quantile(deviation, 0.99) if some else np.nan,
@@ -260,14 +265,18 @@ def coadd_table(rebuilt: RebuiltCoadd) -> Table:
         if shared.any()
         else np.nan,
     }
-    return _table([row | _photometry(spectrum)], COADD_COLUMNS, ("plate", "mjd", "fiber", "nexp", "npix_near_end"))
+    return _table(
+        [row | _photometry(spectrum)],
+        COADD_COLUMNS,
+        ("plate", "mjd", "fiber", "nexp", "npix_near_end", "npix_nonfinite"),
+    )
 
 
 def _photometry(spectrum: CoaddSpectrum) -> dict[str, float]:
     """Recomputed over the file's fluxes, and spectrum less imaging."""
     good = without_sky_residuals(spectrum.ivar, spectrum.or_mask) > 0
     curves = filter_curves()
-    everywhere = np.ones(good.size, dtype=bool)
+    everywhere = np.isfinite(spectrum.model)
     recomputed = {
         "specflux": ("SPECTROFLUX", synthetic_flux(spectrum.loglam, spectrum.flux, good, curves)),
         "synflux": ("SPECTROSYNFLUX", synthetic_flux(spectrum.loglam, spectrum.model, everywhere, curves)),
@@ -513,12 +522,14 @@ def _largest_difference(table: Table, distort: NDArray, grid: tuple[float, float
     loglam = coadd_loglam(np.arange(distort.shape[1]), grid)
     low, high = max(table["loglam_first"]), min(table["loglam_last"])
     common = (loglam >= low) & (loglam <= high)
-    largest = 0.0
+    largest = np.nan  # without a point that both have, nothing is known
     for row in table:
         measured = distortion_of([row[f"distort_c{order}"] for order in range(3)], loglam[common])
         of_survey = distort[row["fiber"] - 1, common].astype(np.float64)
-        largest = max(largest, float(np.abs(log(measured / of_survey)).max()))
-    return largest
+        known = np.isfinite(of_survey) & (of_survey > 0)
+        if known.any():
+            largest = np.fmax(largest, np.abs(log(measured[known] / of_survey[known])).max())
+    return float(largest)
 
 
 def no_plates() -> Table:

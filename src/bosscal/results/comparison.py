@@ -18,7 +18,7 @@ from bosscal.calibration.tutorial import reconstruct
 from bosscal.noise import fit
 from bosscal.noise.law import SKY_SUFFIX
 from bosscal.noise.laws import LAWS, PREDICTIONS, label_of
-from bosscal.results.prediction import Prediction
+from bosscal.results.prediction import Prediction, has_sky
 from bosscal.survey.exposure import CameraExposure, FrameExposure
 from bosscal.survey.targets import Target
 
@@ -53,6 +53,11 @@ COLUMNS = {
     ),
     "evar_ratio_median": ("", "median of measured over predicted electron variance, by the tutorial's law"),
     "npix_nodata": ("", "pixels left out: no inverse variance"),
+    "npix_nonfinite": (
+        "",
+        "pixels that lost their inverse variance, and are among npix_nodata, because a number of theirs in the files "
+        "is none: NaN, infinite or beyond all that a CCD or its calibration can give",
+    ),
     "npix_masked": ("", "pixels left out: a mask bit is set"),
     "npix_uncalibrated": (
         "",
@@ -83,13 +88,14 @@ COLUMNS = {
     "thrucorr": (
         "",
         "chromatic fiber-position correction T: none before v5_9; known, of frames, and 1 where lambda_eff is 5400; "
-        "unknown in other spec files, whose sky electrons lack it",
+        "unknown in other spec files, whose sky electrons lack it, and in frames without their spXYthrucorr",
     ),
     "npix_ivar": ("", "pixels with ivar > 0"),
     "noise_law": ("", "noise law expected of the release, with sky-subtraction term"),
     "sky_term": (
         "",
-        "what that term is from: sky fibers; SKYCHI2 of the header, from v5_10_9 on of a second pass; or none",
+        "what that term is from: sky fibers; SKYCHI2 of the header, from v5_10_9 on of a second pass; none; or no sky "
+        "model, where the sky is 0 in every pixel with data: then nothing is known of the noise",
     ),
     "noise_best": ("", "law whose prediction comes closest to the measured variance"),
     "noise_ratio_median": ("", "median of measured over predicted electron variance, by the expected law"),
@@ -197,10 +203,12 @@ def compare_fibers(exposure: CameraExposure, prediction: Prediction) -> Table:
 
 def thrucorr_of(exposure: CameraExposure, prediction: Prediction) -> NDArray[np.str_]:
     """Whether a chromatic fiber-position correction is in the calibration, and known, 1D[nfiber]."""
-    if isinstance(exposure, FrameExposure):
-        return np.full(len(exposure.fiber), "none" if exposure.thrucorr is None else "known")
+    if isinstance(exposure, FrameExposure) and exposure.thrucorr is not None:
+        return np.full(len(exposure.fiber), "known")
     if not prediction.header.thrucorr:
         return np.full(len(exposure.fiber), "none")
+    if isinstance(exposure, FrameExposure):
+        return np.full(len(exposure.fiber), "unknown")
     # It is relative to the standard stars, whose fibers are placed for this wavelength: theirs is 1.
     return np.where(exposure.lambda_eff == STANDARD_LAMBDA_EFF, "known", "unknown")
 
@@ -211,6 +219,7 @@ def _counts(exposure: CameraExposure, measurement: Measurement) -> dict[str, NDA
     return {
         "npix": compared.sum(axis=1),
         "npix_nodata": (~with_ivar).sum(axis=1),
+        "npix_nonfinite": np.zeros(len(with_ivar), dtype=int) if exposure.nonfinite is None else exposure.nonfinite,
         "npix_masked": (with_ivar & ~good).sum(axis=1),
         "npix_uncalibrated": (good & ~compared).sum(axis=1),
         "npix_ivar": with_ivar.sum(axis=1),
@@ -228,21 +237,28 @@ def _calibration_columns(
     applied, predicted = tutorial.calib_applied, tutorial.calib_predicted
     flux, ivar = exposure.flux.astype(np.float64), exposure.ivar.astype(np.float64)
     compared, with_data = measurement.compared, exposure.ivar > 0
+    with_sky = with_data & has_sky(exposure.sky, exposure.ivar)[:, np.newaxis]
     place = grid_position(exposure.loglam, exposure.distort_grid)
     return {
         "tutorial_max_absdiff": row_maximum(np.abs(applied - predicted), compared),
         "tutorial_max_reldiff": row_maximum(reldiff(applied, predicted), compared),
         # Both calibrations are flux over the same eflux, so their reldiff is that of the two fluxes.
         "pipeline_max_reldiff": row_maximum(reldiff(flux, prediction.flux), compared),
-        "flux_max_reldiff": row_maximum(safe_ratio(np.abs(flux - prediction.flux), np.abs(flux)), with_data),
-        "ivar_max_reldiff": row_maximum(safe_ratio(np.abs(ivar - prediction.ivar), ivar), with_data),
+        "flux_max_reldiff": row_maximum(_relative(flux, prediction.flux), with_data),
+        "ivar_max_reldiff": row_maximum(_relative(ivar, prediction.ivar), with_data),
         **{
-            f"{name}_equal": _fraction(getattr(exposure, name) == getattr(prediction, name), with_data)
-            for name in ("flux", "ivar", "sky")
+            f"{name}_equal": _fraction(getattr(exposure, name) == getattr(prediction, name), where)
+            for name, where in (("flux", with_data), ("ivar", with_data), ("sky", with_sky))
         },
         "npix_beyond_grid": (with_data & ((place < 0) | (place > exposure.distort.shape[1] - 1))).sum(axis=1),
         "npix_by_mask": prediction.npix_by_mask,
     }
+
+
+def _relative(actual: NDArray[np.float64], predicted: NDArray) -> NDArray[np.float64]:
+    """|a - b| / |a|; 1 where a is 0 and b is not."""
+    ratio = safe_ratio(np.abs(actual - predicted), np.abs(actual))
+    return np.where((actual == 0) & (predicted != 0), 1.0, ratio)
 
 
 def _fraction(condition: NDArray[np.bool_], where: NDArray[np.bool_]) -> np.ma.MaskedArray:
@@ -287,6 +303,9 @@ def of_widths(measurement: Measurement, sky_variance: NDArray, law: str) -> list
 
 def _noise_columns(measurement: Measurement, sky_variance: NDArray, law: str) -> dict[str, np.ma.MaskedArray]:
     """How well every noise law predicts the measured variance, and a free fit."""
+    # Without a sky model the photons of the sky are missing, and nothing is known of the noise.
+    with_sky = (measurement.sky_electrons != 0).any(axis=1, keepdims=True)
+    measurement = replace(measurement, compared=measurement.compared & with_sky)
     # Nothing is valid in the first and last rows of a camera: all that follows leaves them out.
     rows = _extent(measurement.valid)
     measurement, sky_variance = measurement.rows(rows), sky_variance[:, rows]

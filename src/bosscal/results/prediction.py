@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bosscal.base.arrays import FLOATING, Arrays, Container, Field
+from bosscal.base.errors import UserError
 from bosscal.base.files import Pathlike
 from bosscal.calibration.measurement import measure
 from bosscal.calibration.pipeline import calibrate_exposure
@@ -20,6 +21,12 @@ from bosscal.survey.exposure import FLUX, CameraExposure, FrameExposure
 from bosscal.survey.masks import LOWFLAT, NEARBADPIXEL
 
 _IMAGE = ("nfiber", "nrow")
+NO_SKY = "no sky model"  # in place of what the sky-subtraction term is from
+
+# Flux and sky of a file that its own calibration files do not give to this fraction, in the median of all pixels, are
+# another exposure's. The exact model meets them to 1e-6; one exposure's spcalib and A differ from the next one's by
+# percents. Judged by every so many fibers, and not by fewer pixels.
+REPRODUCED, EVERY_FIBER, FEWEST_PIXELS = 1e-3, 8, 1000
 
 
 @dataclass(frozen=True)
@@ -90,10 +97,48 @@ def predict(exposure: CameraExposure, noise_law: str, mask_allow: int = 0, thruc
     Returns
     -------
     Prediction
+
+    Raises
+    ------
+    UserError
+        If the calibration files are of another exposure than the frames.
     """
     arrays = _calibrated(exposure) if isinstance(exposure, FrameExposure) else {"calib": exposure.calib}
     sky = _sky_subtraction(exposure, arrays["calib"], LAWS[noise_law], mask_allow)
+    of_electrons = exposure.esky if isinstance(exposure, FrameExposure) else exposure.sky
+    without = (exposure.ivar > 0).any(axis=1) & ~has_sky(of_electrons, exposure.ivar)
+    sky["sky_variance"][without], sky["sky_term"][without] = 0, NO_SKY
     return Prediction.checked(Assumptions(noise_law, mask_allow, thrucorr), arrays | sky)
+
+
+def has_sky(sky: NDArray, ivar: NDArray) -> NDArray[np.bool_]:
+    """Whether any pixel with data has a sky that was subtracted, 1D[nfiber]: one that is 0 throughout is missing."""
+    return ((sky != 0) & (ivar > 0)).any(axis=1)
+
+
+def check_reproduced(exposure: FrameExposure, arrays: Mapping[str, NDArray]) -> None:
+    """Refuse calibration files that do not lead from the spFrame to its spCFrame: they have no header that tells.
+
+    Raises
+    ------
+    UserError
+        Naming the files.
+    """
+    names = [name.rpartition("/")[2] for name, _ in exposure.header.inputs[3:]]
+    few = slice(None, None, EVERY_FIBER)
+    # The sky has no T.
+    for name, files in (("sky", names[:3]), ("flux", names)):
+        actual, predicted = (values[few].astype(np.float64) for values in (getattr(exposure, name), arrays[name]))
+        larger = np.maximum(np.abs(actual), np.abs(predicted))
+        used = (exposure.ivar[few] > 0) & (larger > 0)
+        if np.count_nonzero(used) < FEWEST_PIXELS:
+            continue
+        difference = float(np.median(np.abs(predicted - actual)[used] / larger[used]))
+        if not difference < REPRODUCED:
+            raise UserError(
+                f"{exposure.header.where}: {', '.join(files)} do not give the {name} of the spCFrame, which differs by "
+                f"{100 * difference:.1f} % in the median: one of them is of another exposure; delete them and run again"
+            )
 
 
 def _sky_subtraction(
@@ -134,4 +179,8 @@ def _calibrated(exposure: FrameExposure) -> dict[str, Any]:
         for name, array in arrays.items():
             array[places] = getattr(calibrated, name)
         by_mask[places] = calibrated.by_mask.sum(axis=1)
+    for array in arrays.values():  # numbers that each may be, but whose products are none
+        if not np.isfinite(array).all():
+            array[~np.isfinite(array)] = 0
+    check_reproduced(exposure, arrays)
     return arrays | {"npix_by_mask": by_mask}

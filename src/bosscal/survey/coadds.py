@@ -10,9 +10,11 @@ from numpy.typing import NDArray
 
 from bosscal.base.errors import UserError
 from bosscal.base.files import Pathlike
-from bosscal.survey.fitsfile import FitsFile, text
+from bosscal.survey.fitsfile import FitsFile
 from bosscal.survey.identity import check_spec
-from bosscal.survey.spectra import FIRST_EXPOSURE, exposure_hdus
+from bosscal.survey.rows import CENTRAL_LOGLAM
+from bosscal.survey.spectra import exposure_hdus
+from bosscal.survey.values import IVAR, LOGLAM, SIGNAL, Cleaned, wavelengths, wrong_numbers
 
 COADD_STEP = 1e-4  # dex, between points of the coadd's grid, which are multiples of it
 BANDS = ("g", "r", "i")  # of the imaging's u, g, r, i, z: those that lie within the spectra
@@ -41,6 +43,7 @@ class ExposureSpectrum:
 class CoaddSpectrum:
     """What a full spec file holds of its object. Arrays are 1D[npoint] on the coadd's grid ``loglam`` [dex].
 
+    ``nonfinite`` counts the points and the exposures' pixels that lost their inverse variance to a number that is none.
     ``photometry`` has the five bands u, g, r, i, z [nanomaggies] of :data:`PHOTOMETRY`, NaN where the file has none.
     ``xfocal`` and ``yfocal`` are the focal position [mm].
     """
@@ -65,6 +68,7 @@ class CoaddSpectrum:
     model: NDArray[np.float64]
     photometry: dict[str, NDArray[np.float64]]
     exposures: tuple[ExposureSpectrum, ...]
+    nonfinite: int = 0
 
 
 def read_coadd(path: Pathlike, name: str, release: str, plate: int, mjd: int, fiber: int) -> CoaddSpectrum:
@@ -85,75 +89,101 @@ def read_coadd(path: Pathlike, name: str, release: str, plate: int, mjd: int, fi
     """
     file = FitsFile(path)
     check_spec(file, name, plate, mjd, fiber)
-    coadd, target = _columns(file, 1), _columns(file, 2)
-    _need(file, coadd, 1, ("loglam", "flux", "ivar", "and_mask", "or_mask", "sky"))
-    if len(file) <= FIRST_EXPOSURE:
+    index = file.place(1, "COADD")
+    coadd = file.columns(index, ("flux", "loglam", "ivar", "and_mask", "or_mask", "sky"), ("wdisp", "model"))
+    known = ("objtype", "lambda_eff", "xfocal", "yfocal", *(name.lower() for name in PHOTOMETRY))
+    target = file.columns(file.place(2, "SPALL"), (), known, words=("objtype",))
+    hdus = exposure_hdus(file)
+    if not hdus:
         raise UserError(f"{path}: has no camera exposures: a spec-lite file where the full spec file is needed")
-    grid = np.round(coadd["loglam"].astype(np.float64) / COADD_STEP) * COADD_STEP
-    if np.any(np.abs(grid - coadd["loglam"]) > 0.1 * COADD_STEP) or np.any(np.diff(grid) < 0.5 * COADD_STEP):
-        raise UserError(f"{path}: the coadd's wavelengths are no multiples of {COADD_STEP:g} in log10")
+    wrong = wrong_numbers(coadd["loglam"], LOGLAM)
+    loglam = coadd["loglam"] if wrong is None else np.where(wrong, 0, coadd["loglam"])
+    grid = np.round(loglam.astype(np.float64) / COADD_STEP) * COADD_STEP
+    wrong = np.abs(grid - loglam) > 0.1 * COADD_STEP
+    if wrong.any() or np.any(np.abs(np.diff(grid) - COADD_STEP) > 0.5 * COADD_STEP):
+        raise UserError(f"{path}: the coadd's wavelengths are no adjacent multiples of {COADD_STEP:g} in log10")
+    wavelengths(f"{path}: HDU {index}, column loglam", coadd["loglam"], fiber)
+    images, nonfinite = _cleaned(file, index, coadd, ("flux", "sky"), fiber)
     nothing = np.zeros(grid.size)
-    unusable = ~np.all([np.isfinite(coadd[key]) for key in ("flux", "ivar", "sky")], axis=0)
-
-    def usable(values: NDArray) -> NDArray[np.float64]:
-        return np.where(unusable, 0, values).astype(np.float64)
+    # The template has no inverse variance to lose: NaN where it is no number.
+    for name, values in (("wdisp", 0.0), ("model", np.nan)):
+        found = coadd.get(name, nothing)
+        bad = wrong_numbers(found, SIGNAL)
+        images[name] = (found if bad is None else np.where(bad, values, found)).astype(np.float64)
+    exposures, of_exposures = _exposures(file, hdus, fiber)
 
     def of_target(column: str) -> Any:
-        return target[column.lower()][0] if column.lower() in target else np.nan
+        found = target.get(column.lower())
+        return np.nan if found is None or found.dtype.kind not in "iuf" else found[0]
 
+    for name in ("and_mask", "or_mask"):
+        if coadd[name].dtype.kind not in "iu":
+            raise UserError(f"{path}: HDU {index}, column {name} is not of whole numbers")
     return CoaddSpectrum(
         release=release,
         plate=plate,
         mjd=mjd,
         fiber=fiber,
-        objtype=str(text(target["objtype"])[0]) if "objtype" in target else "",
-        lambda_eff=float(of_target("LAMBDA_EFF")),
-        xfocal=float(of_target("XFOCAL")),
-        yfocal=float(of_target("YFOCAL")),
-        simulated=bool(file.header().get("SIMULATD", False)),
+        objtype=str(target["objtype"][0]) if "objtype" in target else "",
+        lambda_eff=_one(of_target("LAMBDA_EFF")),
+        xfocal=_one(of_target("XFOCAL")),
+        yfocal=_one(of_target("YFOCAL")),
+        simulated=bool(file.card(file.header(), "SIMULATD", False)),
         source=(name, file.sha1),
         loglam=grid,
-        flux=usable(coadd["flux"]),
-        ivar=usable(coadd["ivar"]),
-        sky=usable(coadd["sky"]),
-        **{key: coadd[key].astype(np.int32) for key in ("and_mask", "or_mask")},
-        **{key: coadd[key].astype(np.float64) if key in coadd else nothing for key in ("wdisp", "model")},
-        photometry={key: np.broadcast_to(of_target(key), 5).astype(np.float64) for key in PHOTOMETRY},
-        exposures=tuple(_exposures(file)),
+        and_mask=coadd["and_mask"].astype(np.int32),
+        or_mask=coadd["or_mask"].astype(np.int32),
+        **{key: images[key] for key in ("flux", "ivar", "sky", "wdisp", "model")},
+        photometry={key: _bands(of_target(key)) for key in PHOTOMETRY},
+        exposures=tuple(exposures),
+        nonfinite=nonfinite + of_exposures,
     )
 
 
-def _columns(file: FitsFile, index: int) -> dict[str, Any]:
-    """Columns of a table by their names in small letters: some releases write large ones."""
-    table = file.table(index)
-    return {column.lower(): table[column] for column in table.dtype.names}
+def _one(value: Any) -> float:
+    return float(np.ravel(value)[0])
 
 
-def _need(file: FitsFile, columns: dict[str, Any], index: int, names: tuple[str, ...]) -> None:
-    if missing := [name for name in names if name not in columns]:
-        raise UserError(f"{file.path}: HDU {index} has no column {', '.join(missing)}")
+def _bands(values: Any) -> NDArray[np.float64]:
+    """The five bands of a quantity; NaN where they are not."""
+    found = np.ravel(values).astype(np.float64)
+    return np.where(np.abs(found) <= SIGNAL.largest, found, np.nan) if found.size == 5 else np.full(5, np.nan)
 
 
-def _exposures(file: FitsFile) -> list[ExposureSpectrum]:
-    """The camera exposures in the order of the file."""
-    found = []
-    for index, (camera, expnum) in exposure_hdus(file).items():
-        columns = _columns(file, index)
-        _need(file, columns, index, ("loglam", "flux", "ivar", "mask", "wdisp", "sky"))
-        values = {key: columns[key].astype(np.float64) for key in ("loglam", "flux", "ivar", "wdisp", "sky")}
-        # A pixel that is no number has no data, and takes nothing else with it.
-        unusable = ~np.all([np.isfinite(value) for value in values.values()], axis=0)
-        for key in ("flux", "ivar", "wdisp", "sky"):
-            values[key][unusable] = 0
-        kept = np.isfinite(values["loglam"])
-        values = {key: value[kept] for key, value in values.items()}
-        order = np.argsort(values["loglam"], kind="stable")  # some reductions store blue spectra from red to blue
+def _cleaned(
+    file: FitsFile, index: int, columns: dict[str, Any], signals: tuple[str, ...], fiber: int
+) -> tuple[dict[str, NDArray[np.float64]], int]:
+    """Inverse variance and what it is of, 0 in every pixel with a number that is none; how many lost any."""
+    with np.errstate(invalid="ignore"):  # what is no number is found next
+        values = {name: columns[name].astype(np.float64)[np.newaxis] for name in (*signals, "ivar")}
+    cleaned = Cleaned(np.array([fiber]), values["ivar"].shape)
+    for name, image in values.items():
+        bounds = IVAR if name == "ivar" else SIGNAL
+        cleaned.clean(f"{file.path}: HDU {index}, column {name}", image, bounds, empty=True)
+    lost = cleaned.take_ivar((values["ivar"],), tuple(values[name] for name in signals))
+    return {name: image[0] for name, image in values.items()}, 0 if lost is None else int(lost[0])
+
+
+def _exposures(file: FitsFile, hdus: dict[int, tuple[str, int]], fiber: int) -> tuple[list[ExposureSpectrum], int]:
+    """The camera exposures in the order of the file, and how many of their pixels lost their inverse variance."""
+    found, nonfinite = [], 0
+    for index, (camera, expnum) in hdus.items():
+        columns = file.columns(index, ("loglam", "flux", "ivar", "mask", "wdisp", "sky"))
+        if columns["mask"].dtype.kind not in "iu":
+            raise UserError(f"{file.path}: HDU {index}, column mask is not of whole numbers")
+        # Some reductions store blue spectra from red to blue.
+        loglam = columns["loglam"]
+        order = slice(None, None, -1 if loglam[-1] < loglam[0] else 1)
+        columns = {name: values[order] for name, values in columns.items()}
+        where = f"{file.path}: HDU {index}, column loglam"
+        loglam, without = wavelengths(where, columns["loglam"], fiber, CENTRAL_LOGLAM[camera])
+        if without is not None:
+            columns["flux"] = np.where(without, np.nan, columns["flux"])
+        values, lost = _cleaned(file, index, columns, ("flux", "wdisp", "sky"), fiber)
+        nonfinite += lost
         found.append(
             ExposureSpectrum(
-                camera=camera,
-                expnum=expnum,
-                mask=columns["mask"].astype(np.int32)[kept][order],
-                **{key: value[order] for key, value in values.items()},
+                camera=camera, expnum=expnum, loglam=loglam, mask=columns["mask"].astype(np.int32), **values
             )
         )
-    return found
+    return found, nonfinite

@@ -40,6 +40,9 @@ COMMON = {
     "sky": Field(_IMAGE, FLOATING, FLUX, "calibrated sky that was subtracted"),
     "ivar": Field(_IMAGE, FLOATING, f"1/({FLUX})2", "inverse variance of flux; 0: no data"),
     "mask": Field(_IMAGE, "i4", "", "SPPIXMASK bits of flux"),
+    "nonfinite": Field(
+        _FIBER, "i4", "", "pixels that lost their inverse variance to a number that is none; absent: 0", True
+    ),
 }
 OF_FRAMES = {
     "loglam": Field(
@@ -142,6 +145,7 @@ class CameraExposure(Container, ABC):
     sky: NDArray[np.floating]
     ivar: NDArray[np.floating]
     mask: NDArray[np.int32]
+    nonfinite: NDArray[np.int32] | None
     loglam: NDArray[np.float64]
 
     kinds: ClassVar[dict[str, type[CameraExposure]]] = {}

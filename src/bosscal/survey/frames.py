@@ -8,18 +8,22 @@ from typing import Any
 
 import numpy as np
 from astropy.io import fits
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from bosscal.base.errors import UserError
 from bosscal.base.files import Pathlike
-from bosscal.survey import identity
+from bosscal.survey import identity, values
 from bosscal.survey.ccd import quadrant
 from bosscal.survey.exposure import FrameExposure, Header, trace_set_arrays
-from bosscal.survey.fitsfile import FitsFile, keyword_of, number, text
+from bosscal.survey.fitsfile import FitsFile, number, number_within, optional_value, value
+from bosscal.survey.rows import CENTRAL_LOGLAM
 from bosscal.survey.tracesets import TraceSet
+from bosscal.survey.values import COLUMN, FACTOR, IVAR, LOGLAM, SIGNAL, Bounds, Cleaned, mended, wrong_numbers
 
 SAME_LOGLAM = 1e-12  # dex: stored wavelengths that are the trace set's, but for the order of its sum
 OTHER_LOGLAM = 1.01e-5  # dex; beyond, wavelengths are those of another exposure
+# dex: the middle of a camera's wavelengths is within this of CENTRAL_LOGLAM; blue and red are 0.2 dex apart.
+NEAR_CENTER = 0.1
 
 
 def read_header(
@@ -46,47 +50,54 @@ def header_of(
     origin: str = "file",
 ) -> Header:
     """The same from a header that is there already; ``where`` is what to call it in messages."""
-    try:
-        return Header(
-            release=release,
-            plate=plate,
-            mjd=mjd,
-            camera=header["CAMERAS"].strip().lower(),
-            expnum=int(header["EXPOSURE"]),
-            products=products,
-            simulated=bool(header.get("SIMULATD", False)),
-            readnoise=tuple(float(header[f"RDNOISE{amplifier}"]) for amplifier in range(4)),
-            exptime=float(header["EXPTIME"]),
-            xsigma=number(header, "XSIGMA"),
-            skychi2=number(header, "SKYCHI2"),
-            vers2d=str(header.get("VERS2D", "")).strip(),
-            inputs=tuple(inputs),
-            altitude=number(header, "ALT"),
-            seeing=number(header, "SEEING50") or None,  # 0: no guider
-            origin=origin,
-        )
-    except KeyError as error:
-        raise UserError(f"{where}: header keyword missing: {keyword_of(error)}") from error
+    camera = str(value(header, "CAMERAS", where)).strip().lower()
+    if camera not in CENTRAL_LOGLAM:
+        raise UserError(f"{where}: CAMERAS is '{camera}', and not one of {', '.join(CENTRAL_LOGLAM)}")
+    expnum = value(header, "EXPOSURE", where)
+    if not str(expnum).strip().isdecimal():
+        raise UserError(f"{where}: EXPOSURE is {expnum!r}, and not a number of an exposure")
+    readnoise = (
+        number_within(header, f"RDNOISE{amplifier}", where, values.READNOISE, "electrons") for amplifier in range(4)
+    )
+    return Header(
+        release=release,
+        plate=plate,
+        mjd=mjd,
+        camera=camera,
+        expnum=int(expnum),
+        products=products,
+        simulated=bool(optional_value(header, "SIMULATD", where, False)),
+        readnoise=tuple(readnoise),  # type: ignore[arg-type]
+        exptime=number_within(header, "EXPTIME", where, values.EXPTIME, "s"),  # type: ignore[arg-type]
+        xsigma=number_within(header, "XSIGMA", where, values.XSIGMA, "pixels", needed=False),
+        skychi2=number_within(header, "SKYCHI2", where, values.SKYCHI2, "", needed=False),
+        vers2d=str(optional_value(header, "VERS2D", where, "")).strip(),
+        inputs=tuple(inputs),
+        altitude=number(header, "ALT"),
+        seeing=number(header, "SEEING50") or None,  # 0: no guider
+        origin=origin,
+    )
 
 
 def read_plug_map(file: FitsFile, index: int) -> dict[str, ArrayLike]:
     """Fiber, OBJTYPE and positions from a plug map, each 1D[nfiber]."""
-    table = file.table(index)
-    columns = {name.upper() for name in table.dtype.names}
-    if not {"FIBERID", "OBJTYPE"} <= columns:
+    if not {"fiberid", "objtype"} <= file.column_names(index):
         raise UserError(f"{file.path}: the plug map has no FIBERID and OBJTYPE")
+    positions = ("ra", "dec", "xfocal", "yfocal", "lambda_eff")
+    table = file.columns(index, ("fiberid", "objtype"), positions, words=("objtype",))
+    if table["fiberid"].dtype.kind not in "iu":
+        raise UserError(f"{file.path}: HDU {index}: column fiberid is not of whole numbers")
 
     def position(name: str) -> ArrayLike:
-        return np.asarray(table[name], dtype=np.float64) if name in columns else np.full(len(table), np.nan)
+        found = table.get(name)
+        if found is None or found.ndim != 1 or found.dtype.kind not in "iuf":
+            return np.full(len(table["fiberid"]), np.nan)
+        return np.where(np.isfinite(found), found, np.nan).astype(np.float64)
 
     return {
-        "fiber": table["FIBERID"],
-        "objtype": text(table["OBJTYPE"]),
-        "ra": position("RA"),
-        "dec": position("DEC"),
-        "xfocal": position("XFOCAL"),
-        "yfocal": position("YFOCAL"),
-        "lambda_eff": position("LAMBDA_EFF"),
+        "fiber": table["fiberid"],
+        "objtype": table["objtype"],
+        **{name: position(name) for name in positions},
     }
 
 
@@ -111,7 +122,6 @@ def read_frames(paths: Sequence[Pathlike], names: Sequence[str], release: str, p
     UserError
         If a file cannot be read, or the files do not belong together.
     """
-    frame_path, cframe_path, flat_path, _, _, distort_path, *thrucorr_path = paths
     # One file after the other is converted and let go: the unpacked files together take twice the memory.
     files = map(FitsFile, paths)
     inputs: list[tuple[str, str]] = []
@@ -122,67 +132,177 @@ def read_frames(paths: Sequence[Pathlike], names: Sequence[str], release: str, p
         return file
 
     file = opened()
-    frame_header = file.header()
-    identity.check_frame(file, names[0], plate)
+    identity.check_kind(file, "an spFrame")
+    frame_header, frame_path = file.header(), file.path
     header = read_header(file, 0, release, plate, mjd, "frames", ())
-    nrow = file.image(0).shape[1]
-    wave = TraceSet.from_table(file.table(3), f"{frame_path} HDU 3")
-    arrays: dict[str, Any] = read_plug_map(file, 5) | {"row": np.arange(nrow)} | trace_set_arrays("wave", wave)
-    identity.check_fibers(file, np.asarray(arrays["fiber"], dtype=np.int64))
-    arrays["quadrant"] = quadrant(arrays["row"], file.image(7), header.band)
-    for index, name in ((0, "eflux"), (1, "eivar"), (2, "emask"), (6, "esky"), (8, "superflat")):
-        arrays[name] = _native(file.image(index))
+    identity.check_exposure(file, frame_header, names[0], plate, mjd)
+    arrays: dict[str, Any] = dict(read_plug_map(file, file.place(5, "PLUGMAP")))
+    fiber = np.asarray(arrays["fiber"], dtype=np.int64)
+    identity.check_fibers(file, fiber, header.camera)
+    nfiber, nrow = len(fiber), file.image(0).shape[1]
+    cleaned = Cleaned(fiber, (nfiber, nrow))
+
+    def image_and_mean(file: FitsFile, index: int, name: str, bounds: Bounds, empty: bool = False) -> tuple[Any, Any]:
+        """An image in the machine's byte order, 0 where it is no number, and the mean over all that is stored."""
+        place = file.place(index, name)
+        file.image(place, nrow, nfiber, bits=False)
+        whole = _native(file.image(place))
+        wrong = cleaned.clean(f"{file.path}: HDU {place}", whole, bounds, empty)
+        mean = whole.mean(dtype=np.float64, where=True if wrong is None else ~wrong)
+        return whole[:, :nrow], mean
+
+    def image(file: FitsFile, index: int, name: str, bounds: Bounds, empty: bool = False) -> Any:
+        place = file.place(index, name)
+        stored = _native(file.image(place, nrow, nfiber, bits=False))
+        cleaned.clean(f"{file.path}: HDU {place}", stored, bounds, empty)
+        return stored
+
+    def mask(file: FitsFile, index: int) -> Any:
+        return _native(file.image(file.place(index, "MASK"), nrow, nfiber, bits=True))
+
+    wave, without_wave = _trace_set(file, 3, "WAVESET", fiber)
+    cleaned.mark(without_wave)
+    arrays |= {"row": np.arange(nrow)} | trace_set_arrays("wave", wave)
+    arrays["quadrant"] = quadrant(arrays["row"], image(file, 7, "X", COLUMN), header.band)
+    for index, name, hdu, bounds in (
+        (0, "eflux", "", SIGNAL), (1, "eivar", "IVAR", IVAR), (6, "esky", "SKY", SIGNAL),
+        (8, "superflat", "SUPERFLAT", FACTOR),
+    ):  # fmt: skip
+        arrays[name] = image(file, index, hdu, bounds, empty=name == "esky")
+    arrays["emask"] = mask(file, 2)
 
     file = opened()
-    exposure = file.header().get("EXPOSURE")
+    identity.check_kind(file, "an spCFrame")
+    cframe_path, exposure = file.path, file.card(file.header(), "EXPOSURE")
     if exposure not in (None, header.expnum):
         raise UserError(f"{cframe_path}: exposure {exposure}, but {frame_path} is of {header.expnum}")
-    identity.check_frame(file, names[1], plate)
-    for index, name in ((0, "flux"), (1, "ivar"), (2, "mask"), (6, "sky")):
-        arrays[name] = _native(file.image(index, nrow))
-    loglam = file.image(3, nrow)
-    of_trace_set = wave(arrays["row"])
-    same = loglam.shape == of_trace_set.shape and not np.any(np.abs(loglam - of_trace_set) > SAME_LOGLAM)
-    if not same:
-        if loglam.shape == of_trace_set.shape and not np.all(np.abs(loglam - of_trace_set) < OTHER_LOGLAM):
-            raise UserError(
-                f"{cframe_path}: its wavelengths are not those of the trace set in {frame_path}: "
-                "they do not belong together"
-            )
-        arrays["loglam"] = _native(loglam)
+    identity.check_exposure(file, file.header(), names[1], plate, mjd)
+    for index, name, hdu, bounds in ((0, "flux", "", SIGNAL), (1, "ivar", "IVAR", IVAR), (6, "sky", "SKY", SIGNAL)):
+        arrays[name] = image(file, index, hdu, bounds, empty=name == "sky")
+    arrays["mask"] = mask(file, 2)
+    loglam, without = _stored_wavelengths(file, wave, without_wave, frame_path, header.camera, arrays["row"], fiber)
+    if loglam is not None:
+        arrays["loglam"] = loglam
+    if without is not None:
+        cleaned.mark(without)
 
     file = opened()
-    identity.check_flat(file, frame_header)
-    arrays["fiberflat"] = _native(file.image(0, nrow))
-    arrays["fibermask"] = file.data(2)
-    arrays |= trace_set_arrays("width", TraceSet.from_table(file.table(3), f"{flat_path} HDU 3"))
+    identity.check_flat(file, frame_header, names[2], plate)
+    arrays["fiberflat"] = image(file, 0, "", FACTOR)
+    arrays["fibermask"] = _fiber_bits(file, nfiber)
+    width, without_width = _trace_set(file, 3, "WIDTHSET", fiber)
+    cleaned.mark(without_width)
+    arrays |= trace_set_arrays("width", width)
 
     file = opened()
-    arrays["spcalib"] = _native(file.image(0, nrow))
-    spcalib_mean = file.image(0).mean(dtype=np.float64)
+    identity.check_exposure(file, file.header(), names[3], plate, mjd)
+    identity.check_standards(file, plate, header.camera)
+    arrays["spcalib"], spcalib_mean = image_and_mean(file, 0, "", FACTOR)
 
     file = opened()
-    arrays["corr"] = _native(file.image(0, nrow))
-    added = file.image(1, nrow)
-    arrays["corr_add"] = _native(added) if added.any() else None
-    corr_mean = file.image(0).mean(dtype=np.float64)
+    identity.check_exposure(file, file.header(), names[4], plate, mjd)
+    arrays["corr"], corr_mean = image_and_mean(file, 0, "", FACTOR)
+    added = image(file, 1, "", SIGNAL, empty=True)
+    arrays["corr_add"] = added if added.any() else None
 
     file = opened()
-    distort = file.image(0)
-    fibers = np.asarray(arrays["fiber"], dtype=np.int64)
-    if fibers.size and not 1 <= fibers.min() <= fibers.max() <= len(distort):
-        raise UserError(f"{distort_path}: has {len(distort)} fibers, {frame_path} has one of number {fibers.max()}")
+    identity.check_plate(file, file.header(), names[5], plate, mjd)
+    distort, distort_path = file.image(0, bits=False), file.path
+    if fiber.max() > len(distort):
+        raise UserError(f"{distort_path}: has {len(distort)} fibers, {frame_path} has one of number {fiber.max()}")
+    distort = _native(distort)
+    wrong = wrong_numbers(distort, FACTOR)
     # One file serves both spectrographs: a fiber's row is its number, not its place in the frame.
-    arrays["distort"] = _native(distort[fibers - 1])
-    try:
-        arrays["distort_grid"] = [file.header()[key] for key in ("CRVAL1", "CRPIX1", "CD1_1")]
-    except KeyError as error:
-        raise UserError(f"{distort_path}: header keyword missing: {keyword_of(error)}") from error
-    arrays["means"] = [spcalib_mean, corr_mean, distort.mean(dtype=np.float64)]
+    arrays["distort"] = distort[fiber - 1]
+    if wrong is not None:  # a point of the grid is part of several pixels: the fiber loses all
+        of_fibers = wrong[fiber - 1]
+        values.refuse_if_full(f"{distort_path}: HDU 0", of_fibers, fiber)
+        arrays["distort"][of_fibers] = 1
+        cleaned.mark(np.any(of_fibers, axis=1, keepdims=True))
+        distort[wrong] = 0
+    distort_mean = distort.mean(dtype=np.float64, where=True if wrong is None else ~wrong)
+    if not arrays["distort"].any():
+        raise UserError(f"{distort_path}: HDU 0 is 0 everywhere; delete the file and run again")
+    arrays["distort_grid"] = [
+        number_within(file.header(), key, str(distort_path), limits, unit)
+        for key, limits, unit in (
+            ("CRVAL1", values.GRID_BEGIN, "dex"), ("CRPIX1", values.GRID_PIXEL, ""), ("CD1_1", values.GRID_STEP, "dex")
+        )
+    ]  # fmt: skip
+    arrays["means"] = [spcalib_mean, corr_mean, distort_mean]
 
-    if thrucorr_path:
-        arrays["thrucorr"] = _native(opened().image(0, nrow))
+    if len(paths) > len(inputs):
+        file = opened()
+        identity.check_exposure(file, file.header(), names[6], plate, mjd)
+        arrays["thrucorr"] = image(file, 0, "", FACTOR)
+    arrays["nonfinite"] = cleaned.take_ivar(
+        (arrays["ivar"], arrays["eivar"]), tuple(arrays[name] for name in ("flux", "sky", "eflux", "esky"))
+    )
     return checked(FrameExposure, replace(header, inputs=tuple(inputs)), arrays, frame_path)
+
+
+def _trace_set(file: FitsFile, index: int, name: str, fiber: NDArray[np.integer]) -> tuple[TraceSet, NDArray[np.bool_]]:
+    """A trace set, and which fibers have that of the nearest one for want of numbers, 2D[nfiber, 1]."""
+    place = file.place(index, name)
+    where = f"{file.path}: HDU {place}"
+    trace_set = TraceSet.from_table(file.table(place), f"{file.path} HDU {place}")
+    if len(trace_set.coeff) != len(fiber):
+        raise UserError(
+            f"{where} is a trace set of {len(trace_set.coeff)} fibers, not of {len(fiber)}: the files of this exposure "
+            "do not belong together"
+        )
+    coeff, without = mended(trace_set.coeff, where, fiber)
+    return replace(trace_set, coeff=coeff), without
+
+
+def _stored_wavelengths(
+    file: FitsFile,
+    wave: TraceSet,
+    without: NDArray[np.bool_],
+    frame_path: Pathlike,
+    camera: str,
+    row: NDArray,
+    fiber: NDArray[np.integer],
+) -> tuple[NDArray[np.float64] | None, NDArray[np.bool_] | None]:
+    """log10 wavelengths of an spCFrame, and where they are no numbers; None where they are those of the trace set.
+
+    Raises
+    ------
+    UserError
+        If they are of another exposure or the other band, or no logarithms.
+    """
+    place = file.place(3, "WAVELENGTH")
+    loglam, of_trace_set = _native(file.image(place, row.size, len(fiber), bits=False)), wave(row)
+    center = float(np.median(of_trace_set[:, row.size // 2]))
+    if not abs(center - CENTRAL_LOGLAM[camera]) < NEAR_CENTER:
+        raise UserError(
+            f"{frame_path}: the middle of its wavelengths is at {center:.6g} in log10, and that of camera {camera} at "
+            f"{CENTRAL_LOGLAM[camera]:g}; {identity.ADVICE}"
+        )
+    wrong = wrong_numbers(loglam, LOGLAM)
+    if wrong is not None:
+        values.refuse_if_full(f"{file.path}: HDU {place}", wrong, fiber)
+        loglam[wrong] = of_trace_set[wrong]
+    if without.any():
+        loglam = np.where(without, of_trace_set, loglam)
+    difference = np.abs(loglam - of_trace_set)
+    largest = difference.max()
+    if not largest < OTHER_LOGLAM:
+        index, where = np.unravel_index(difference.argmax(), difference.shape)
+        raise UserError(
+            f"{file.path}: its wavelengths are not those of the trace set in {frame_path}, by up to {largest:.1e} dex "
+            f"(fiber {fiber[index]}, row {where}): they do not belong together"
+        )
+    return None if largest <= SAME_LOGLAM else loglam, wrong
+
+
+def _fiber_bits(file: FitsFile, nfiber: int) -> NDArray[np.integer]:
+    """Mask bits of each fiber in an spFlat."""
+    place = file.place(2, "FIBERMASK")
+    bits = file.data(place)
+    if bits is None or bits.dtype.kind not in "iu" or bits.size != nfiber:
+        raise UserError(f"{file.path}: HDU {place} is not the mask of {nfiber} fibers")
+    return bits.reshape(-1)  # in later reductions one row of an image
 
 
 def _native(image: Any) -> Any:

@@ -17,14 +17,22 @@ from bosscal.base.errors import UserError
 from bosscal.base.files import Pathlike
 from bosscal.survey.ccd import quadrant
 from bosscal.survey.exposure import Header, SpecExposure
-from bosscal.survey.fitsfile import FitsFile, number, text
+from bosscal.survey.fitsfile import FitsFile, number
 from bosscal.survey.frames import checked, header_of, read_header
-from bosscal.survey.identity import check_spec, compare
-from bosscal.survey.rows import spec_rows
+from bosscal.survey.identity import (
+    EXPOSURE_NAME,
+    check_exposure,
+    check_listed,
+    check_path,
+    check_spec,
+    compare,
+    listed_exposures,
+)
+from bosscal.survey.rows import CENTRAL_LOGLAM, spec_rows
+from bosscal.survey.values import COLUMN, FACTOR, IVAR, SIGNAL, Cleaned, wavelengths
 
 FIRST_TWO_PHASE = 55415  # MJD from which on red CCDs are read in two phases
 FIRST_EXPOSURE = 4  # HDU; before it are the primary header, the coadd, the object and its emission lines
-EXPOSURE_NAME = re.compile(r"([BR][12])-(\d{8})-\d{8}-\d{8}")
 
 
 def read_spec(
@@ -54,10 +62,10 @@ def read_spec(
     """
     file = FitsFile(path)
     check_spec(file, name, plate, mjd, fiber)
-    wanted = f"{camera.upper()}-{expnum:08d}"
-    for index, hdu_name in enumerate(file.names()):
-        if index >= FIRST_EXPOSURE and hdu_name.startswith(wanted):
+    for index, found in exposure_hdus(file).items():
+        if found == (camera, expnum):
             return _read_exposure(file, index, name, release, plate, mjd, fiber, camera, expnum)
+    wanted = f"{camera.upper()}-{expnum:08d}"
     raise UserError(f"{path}: no HDU {wanted}-…: a spec-lite file, or not an exposure of this target")
 
 
@@ -86,20 +94,42 @@ def read_all_exposures(
 
 
 def exposure_hdus(file: FitsFile) -> dict[int, tuple[str, int]]:
-    """HDU of each camera exposure of a full spec file: camera and exposure number.
+    """HDU of each camera exposure of a full spec file: camera and exposure number; empty for a spec-lite file.
 
-    Their names say which is which; where these are lost, the order is that of EXPID in the primary header.
+    Their names say which is which; where these are lost, the order is that of EXPID in the primary header. HDUs that
+    are there besides are left alone.
+
+    Raises
+    ------
+    UserError
+        If the exposures are not those that EXPID lists, each once.
     """
-    listed = [str(value).upper() for key, value in file.header().items() if re.fullmatch(r"EXPID\d+", key)]
-    found = {}
-    for place, (index, hdu_name) in enumerate(list(enumerate(file.names()))[FIRST_EXPOSURE:]):
-        match = EXPOSURE_NAME.match(hdu_name.upper())
-        if match is None and place < len(listed):
-            match = EXPOSURE_NAME.match(listed[place])
-        if match is None:
-            raise UserError(f"{file.path}: HDU {index} is '{hdu_name}', and no EXPID says which camera exposure it is")
-        found[index] = (match[1].lower(), int(match[2]))
-    return found
+    check_listed(file)
+    places = [place for place in range(FIRST_EXPOSURE, len(file)) if file.column_names(place)]
+    if not places:
+        return {}
+    names = file.names()
+    listed = [match[0] for each in listed_exposures(file) if (match := EXPOSURE_NAME.match(each.upper()))]
+    named = {place: match[0] for place in places if (match := EXPOSURE_NAME.match(names[place].upper()))}
+    if len(named) < len(listed):  # names that are lost are those of EXPID in their order
+        if len(places) != len(listed):
+            missing = [each for each in listed if each not in named.values()]
+            raise UserError(
+                f"{file.path}: the header lists {len(listed)} camera exposures (EXPID), and there are "
+                f"{len(places)} tables: no HDU {missing[0]}"
+            )
+        named = {place: named.get(place, name) for place, name in zip(places, listed, strict=True)}
+    if not named:
+        raise UserError(
+            f"{file.path}: HDU {places[0]} is '{names[places[0]]}', and no EXPID says which camera exposure it is"
+        )
+    found = [(name[:2].lower(), int(name[3:11])) for name in named.values()]
+    for place, name in named.items():
+        if listed and name not in listed:
+            raise UserError(f"{file.path}: HDU {place} is {name}, and the header does not list it (EXPID)")
+    if twice := [each for place, each in enumerate(found) if each in found[:place]]:
+        raise UserError(f"{file.path}: has camera exposure {twice[0][0]}-{twice[0][1]:08d} twice")
+    return dict(zip(named, found, strict=True))
 
 
 def lost_headers(path: Pathlike) -> bool:
@@ -138,12 +168,12 @@ def _nothing_known(file: FitsFile, release: str, plate: int, mjd: int, camera: s
         camera=camera,
         expnum=expnum,
         products="spec",
-        simulated=bool(file.header().get("SIMULATD", False)),
+        simulated=bool(file.card(file.header(), "SIMULATD", False)),
         readnoise=(math.nan,) * 4,
         exptime=math.nan,
         xsigma=math.nan,
         skychi2=None,
-        vers2d=str(file.header().get("VERS2D", file.header().get("RUN2D", ""))).strip(),
+        vers2d=str(file.card(file.header(), "VERS2D", file.card(file.header(), "RUN2D", ""))).strip(),
         inputs=((name, file.sha1),),
         origin="lost",
     )
@@ -170,45 +200,59 @@ def _read_exposure(
         header = header_of(of_file, release, plate, mjd, "spec", inputs, f"{file.path} (spCFrame)", "spCFrame")
     else:
         header = _nothing_known(file, release, plate, mjd, camera, expnum, name)
-    compare(file, "plate", of_file.get("PLATEID"), plate)
+    check_exposure(file, of_file, name, plate, mjd)
     if (header.camera, header.expnum) != (camera, expnum):
         found = f"{header.camera}-{header.expnum:08d}"
         raise UserError(f"{file.path}: HDU {index} is {camera}-{expnum:08d} by its name, and {found} by its header")
+    hdu_name = EXPOSURE_NAME.match(file.names()[index].upper())
+    flat_file = re.search(r"-(\d{8})", str(file.card(of_file, "FLATFILE", "")))
+    if hdu_name and flat_file:
+        compare(file, f"flat (HDU {index})", int(flat_file[1]), int(hdu_name[3]))
     if header.xsigma is None:  # the only profile width that a spec file has
         raise UserError(f"{file.path}: header keyword missing: XSIGMA")
-    target, table = file.table(2), file.table(index)
-    names = {column.lower(): column for column in table.dtype.names}
-    missing = {"x", "loglam", "flux", "sky", "ivar", "mask", "calib"} - set(names)
-    if missing:
-        raise UserError(f"{file.path}: HDU {index} has no column {', '.join(sorted(missing))}")
-    row, _ = spec_rows(table[names["loglam"]], header.camera, _two_phase(of_file, mjd))
-
-    of_object = {column.upper(): column for column in target.dtype.names}
+    target = file.columns(2, (), ("objtype", "xfocal", "yfocal", "lambda_eff"), words=("objtype",))
+    table = file.columns(index, ("x", "loglam", "flux", "sky", "ivar", "mask", "calib"))
+    where = f"{file.path}: HDU {index}, column"
+    if table["mask"].dtype.kind not in "iu":
+        raise UserError(f"{where} mask is not of whole numbers")
+    loglam = table["loglam"]
+    # Some reductions store blue spectra from red to blue.
+    order = slice(None, None, -1 if loglam[-1] < loglam[0] else 1)
+    images = {
+        column: values[np.newaxis, order].astype(values.dtype.newbyteorder("="))
+        for column, values in table.items()
+        if column != "loglam"
+    }
+    shape = images["flux"].shape
+    cleaned = Cleaned(np.array([fiber]), shape)
+    for column, bounds in (("flux", SIGNAL), ("sky", SIGNAL), ("ivar", IVAR), ("calib", FACTOR), ("x", COLUMN)):
+        cleaned.clean(f"{where} {column}", images[column], bounds, empty=True)
+    loglam, without = wavelengths(f"{where} loglam", loglam[order], fiber, CENTRAL_LOGLAM[header.camera])
+    if without is not None:
+        cleaned.mark(without[np.newaxis])
+    nonfinite = cleaned.take_ivar((images["ivar"],), (images["flux"], images["sky"]))
+    with_data = images["ivar"] > 0
+    for column in ("flux", "calib"):  # a sky that is missing is in the table
+        if with_data.any() and not images[column][with_data].any():
+            raise UserError(f"{where} {column} is 0 in every pixel that has data; delete the file and run again")
+    row, _ = spec_rows(loglam, header.camera, bool(file.card(of_file, "TWOPHASE", mjd >= FIRST_TWO_PHASE)))
 
     def of_target(column: str) -> Any:
-        return target[of_object[column]] if column in of_object else None
+        found = target.get(column)
+        return [np.nan] if found is None or found.ndim != 1 or found.dtype.kind not in "iuf" else found[:1]
 
-    xfocal, yfocal, objtype = of_target("XFOCAL"), of_target("YFOCAL"), of_target("OBJTYPE")
-    lambda_eff = of_target("LAMBDA_EFF")
     arrays = {
         "fiber": [fiber],
-        "objtype": [""] if objtype is None else text(objtype)[:1],
+        "objtype": target["objtype"][:1] if "objtype" in target else [""],
         "ra": [number(file.header(), "PLUG_RA") or np.nan],
         "dec": [number(file.header(), "PLUG_DEC") or np.nan],
-        "xfocal": [np.nan] if xfocal is None else xfocal[:1],
-        "yfocal": [np.nan] if yfocal is None else yfocal[:1],
-        "lambda_eff": [np.nan] if lambda_eff is None else lambda_eff[:1],
+        **{column: of_target(column) for column in ("xfocal", "yfocal", "lambda_eff")},
         "row": row,
-        "quadrant": quadrant(row, table[names["x"]][np.newaxis], header.band),
+        "quadrant": quadrant(row, images.pop("x"), header.band),
+        "loglam": loglam[np.newaxis],
+        "nonfinite": nonfinite,
     }
-    for column in ("loglam", "flux", "sky", "ivar", "mask", "calib"):
-        arrays[column] = table[names[column]][np.newaxis]
-    return checked(SpecExposure, header, arrays, file.path)
-
-
-def _two_phase(header: fits.Header, mjd: int) -> bool:
-    """Whether a red CCD was read in two phases: the header says so, or else the night."""
-    return bool(header.get("TWOPHASE", mjd >= FIRST_TWO_PHASE))
+    return checked(SpecExposure, header, arrays | images, file.path)
 
 
 def read_exposures(path: Pathlike) -> dict[str, dict[int, int]]:
@@ -226,17 +270,21 @@ def read_exposures(path: Pathlike) -> dict[str, dict[int, int]]:
     Raises
     ------
     UserError
-        If the header lists no exposure.
+        If the header lists no exposure, or the file is another one than its name says.
     """
+    file = FitsFile(path)
+    check_path(file, Path(path))
+    check_listed(file)
     exposures: dict[str, dict[int, int]] = {}
-    for key, value in FitsFile(path).header().items():
+    for key in file.header()["EXPID*"]:
         if not re.fullmatch(r"EXPID\d+", key):
             continue
-        match = re.match(r"([br][12])-(\d{8})-(\d{8})-(\d{8})", str(value))
+        value = file.card(file.header(), key)
+        match = EXPOSURE_NAME.match(str(value).strip().upper())
         if match is None:
             raise UserError(f"{path}: {key} is '{value}', not camera-science-flat-arc")
         camera, science, flat, _ = match.groups()
-        exposures.setdefault(camera, {})[int(science)] = int(flat)
+        exposures.setdefault(camera.lower(), {})[int(science)] = int(flat)
     if not exposures:
         raise UserError(f"{path}: the header lists no exposures (EXPID01 …)")
     return exposures

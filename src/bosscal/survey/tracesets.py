@@ -73,7 +73,7 @@ class TraceSet:
         UserError
             If the table is not a Legendre trace set of one row.
         """
-        names = [] if table is None else table.dtype.names
+        names = [] if table is None else [name.upper() for name in table.dtype.names]
         missing = {"FUNC", "XMIN", "XMAX", "COEFF"} - set(names)
         if missing or len(table) != 1:
             raise UserError(f"{where}: not a trace set of one row with FUNC, XMIN, XMAX, COEFF")
@@ -82,11 +82,20 @@ class TraceSet:
         function = (function.decode() if isinstance(function, bytes) else str(function)).strip().lower()
         if function != "legendre":
             raise UserError(f"{where}: trace set of type '{function}', only 'legendre' is supported")
-        jump = None
-        if "XJUMPVAL" in names:
-            jump = Jump(*(float(row[name]) for name in ("XJUMPLO", "XJUMPHI", "XJUMPVAL")))
-        coeff = np.asarray(row["COEFF"], dtype=np.float64)
-        return cls(coeff, float(row["XMIN"]), float(row["XMAX"]), jump)
+        coeff = np.asarray(row["COEFF"])
+        domain = ["XMIN", "XMAX"] + (["XJUMPLO", "XJUMPHI", "XJUMPVAL"] if "XJUMPVAL" in names else [])
+        if lacking := [name for name in domain if name not in names]:
+            raise UserError(f"{where}: a trace set with XJUMPVAL but without {', '.join(lacking)}")
+        if coeff.ndim != 2 or 0 in coeff.shape or coeff.dtype.kind not in "iuf":
+            raise UserError(f"{where}: COEFF is no table of coefficients of every fiber")
+        values = [np.asarray(row[name]) for name in domain]
+        numbers = [float(value) if value.ndim == 0 and value.dtype.kind in "iuf" else np.nan for value in values]
+        # Rows of a CCD, of which one has 4128; the jump is 1/3 of one.
+        if not all(abs(number) < 1e4 for number in numbers) or not all(np.diff(numbers)[::2] > 0):
+            described = ", ".join(f"{name} {number:g}" for name, number in zip(domain, numbers, strict=True))
+            raise UserError(f"{where}: a trace set cannot be over the rows {described}")
+        jump = Jump(*numbers[2:]) if len(numbers) > 2 else None
+        return cls(coeff.astype(np.float64), numbers[0], numbers[1], jump)
 
     def __call__(self, row: ArrayLike) -> NDArray[np.float64]:
         """Evaluate every fiber's series at the same rows, jump included.
