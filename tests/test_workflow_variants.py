@@ -126,13 +126,17 @@ def test_a_whole_plate_has_figures_of_exposures_instead_of_fibers(default_run, t
 
 def renamed_reduction(source, target):
     """The simulated plate's files under a folder of another reduction, which their headers name too."""
-    old, new = (f"RUN2D   = '{run2d:<8}'".encode() for run2d in (source.name, target.name))
+    old, new = (f"2D{{}}= '{run2d:<8}'" for run2d in (source.name, target.name))
+    cards = [(old.format(gap).encode(), new.format(gap).encode()) for gap in ("   ", "  ")]  # RUN2D, VERS2D
+
+    def renamed(content):
+        for card in cards:
+            content = content.replace(*card, 1)
+        return content
+
     for path in filter(Path.is_file, source.rglob("*")):
         content = path.read_bytes()
-        if path.suffix == ".gz":
-            content = gzip.compress(gzip.decompress(content).replace(old, new, 1), 1)
-        else:
-            content = content.replace(old, new, 1)
+        content = gzip.compress(renamed(gzip.decompress(content)), 1) if path.suffix == ".gz" else renamed(content)
         copy = target / path.relative_to(source)
         copy.parent.mkdir(parents=True, exist_ok=True)
         copy.write_bytes(content)

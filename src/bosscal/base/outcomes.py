@@ -16,6 +16,7 @@ import textwrap
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from bosscal.base.errors import UserError
 from bosscal.base.files import Pathlike, read_json, replacing, write_json
@@ -85,7 +86,8 @@ def read_outcome(path: Pathlike) -> tuple[Failure, ...]:
 
 def sort_out(paths: Iterable[Pathlike]) -> tuple[list[str], list[Failure]]:
     """The files that hold data, and the failures that the others tell, each once."""
-    good, failures = [], []
+    good: list[str] = []
+    failures: list[Failure] = []
     for path in paths:
         found = read_outcome(path)
         failures.extend(found)
@@ -143,16 +145,13 @@ def step_name(rule: str, wildcards: Iterable[str], outputs: Sequence[Pathlike]) 
 def note_failures(step: str, failures: Sequence[Failure]) -> None:
     """Note that a step failed once more, or, with no failures, that it did not."""
     record = FOLDER / f"{hashlib.sha256(step.encode()).hexdigest()[:16]}.json"
-    known = read_json(record) if record.exists() else None
-    if known is None and not failures:
-        return
-    attempts = known["attempts"] if known else 0
+    known: dict[str, Any] = read_json(record) if record.exists() else {"attempts": 0, "failures": []}
     if failures or known["failures"]:
         write_json(
             record,
             {
                 "step": step,
-                "attempts": attempts + bool(failures),
+                "attempts": known["attempts"] + bool(failures),
                 "failures": [asdict(failure) for failure in failures],
             },
         )
