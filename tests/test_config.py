@@ -82,7 +82,10 @@ TARGET = ("targets", 0)
         (changed("release", "dr11"), "release: 'dr11' is not known"),
         (changed("release", "drr12-sequel"), "release: 'drr12-sequel' is not known; did you mean 'dr12-sequels'?"),
         (changed("release", "release"), f"release: 'release' is not known (known: {NAMES})"),
-        (changed("release", 12), f"release: 12 is not allowed; give name of a release: {NAMES}"),
+        (changed("release", 11), "release: '11' is not known"),
+        (changed("release", 12.0), f"release: 12.0 is not allowed; give name of a release: {NAMES}"),
+        (changed("release", True), f"release: True is not allowed; give name of a release: {NAMES}"),
+        (changed("release", "v5_7_0"), "release: 'v5_7_0' is a reduction, and not a release; give dr12 (known: "),
         (changed("release", "dr18", TARGET), "targets[0].release: 'dr18' is not known; did you mean 'dr1"),
         (changed("data", "/mirror"), "data: '/mirror' is not allowed; give where the survey's files come from"),
         (changed("url", "ftp://example.org", ("data",)), "data.url: 'ftp://example.org' is not allowed; give server"),
@@ -163,7 +166,7 @@ def test_all_mistakes_are_reported_at_once():
 def test_numbers_in_quotes_are_told_so():
     """Protects users who see no difference between 6641 and '6641'."""
     (line,) = complaints(changed("plate", "6641", TARGET))
-    assert line.endswith("; without quotes")
+    assert line.endswith("; without quotes: 6641")
 
 
 def test_long_lists_are_fast_and_their_mistakes_counted():
@@ -190,7 +193,7 @@ def test_release_names_may_have_any_capitals():
         {
             "release": "Dr12-SEQUELS",
             "data": {"url": {"DR12": "https://example.org", "sim": None}},
-            "targets": [ENTRY, ENTRY | {"release": "SIM"}],
+            "targets": [ENTRY | {"plate": 7512}, ENTRY | {"release": "SIM"}],
         }
     )
     assert config.release == "dr12-sequels"

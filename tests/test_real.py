@@ -294,8 +294,7 @@ def test_dr17_from_mirrors_of_either_layout(dr17, both_layouts, tmp_path, how):
             "mirror": {"url": "file:///nowhere", "mirror": str(both_layouts)},
         }[how]
         counts = workflow.configure(release="dr17", data=data, targets=DR17_TARGETS).executed(*TABLES)
-    assert counts.pop("download", 0) == (0 if how == "mirror" else 2)
-    assert counts == {"list_exposures": 1, "measure_spec": 2, "summarize": 1}
+    assert counts == dr17.counts
     path = "compare/summary.ecsv"
     assert (workflow.results / path).read_bytes() == (dr17.results / path).read_bytes()
 

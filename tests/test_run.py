@@ -91,13 +91,15 @@ def test_mistakes_in_an_entry_are_named(tmp_path, changes, line):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("", "nothing is not allowed; give names of releases"),
-        ("- dr12", r"\['dr12'\] is not allowed; give names of releases"),
-        ("dr12: [", "is no YAML: while parsing"),
+        ("", "is empty; give names of releases"),
+        ("# dr12", "has nothing in it but comments; give names of releases"),
+        ("- dr12", "line 1, column 1: a list, where keys are wanted; give names of releases"),
+        ("dr12: [", r"line 1, column 7: the bracket that opens here is not closed; close it"),
+        ("a: {}\na: {}", r"line 2, column 1: 'a' is there twice \(first in line 1\), and one would be lost; keep one"),
         ("dr12:", "dr12: nothing is not allowed; give keys with values"),
         ("DR12: {}", "DR12: no name of a release; give lower-case letters"),
         ("12: {}", "12: no name of a release; give lower-case letters"),
-        (None, r"cannot be read \(No such file or directory\)"),
+        (None, r"no such file; check the name and the folder"),
     ],
 )
 def test_files_that_are_no_list_of_releases_are_named(tmp_path, text, message):
@@ -105,7 +107,7 @@ def test_files_that_are_no_list_of_releases_are_named(tmp_path, text, message):
     path = tmp_path / "releases.yaml"
     if text is not None:
         path.write_text(text)
-    with pytest.raises(UserError, match=rf"releases\.yaml: {message}"):
+    with pytest.raises(UserError, match=rf"releases\.yaml[:,] {message}"):
         read_releases(path, LAWS)
 
 
@@ -291,11 +293,14 @@ def test_a_configuration_is_not_called_like_a_release(tmp_path):
     assert configuration_name(tmp_path / "my-dr12.yaml", releases=["sim", "dr12"]) == "my-dr12"
 
 
-def test_a_mirror_is_where_a_shell_would_look(monkeypatch, tmp_path):
+def test_a_mirror_is_where_a_shell_would_look(tmp_path):
     """Protects home folders from a folder that is called ~."""
-    monkeypatch.setenv("HOME", str(tmp_path))
-    monkeypatch.setenv("DISK", "/data")
-    release = RELEASES["dr12"]
-    for mirror, expected in (("~/sdss", f"{tmp_path}/sdss"), ("$DISK/sdss", "/data/sdss"), ("sdss", "sdss")):
-        assert source_of("dr12", release, Data(mirror=mirror), {}).mirror == expected
-        assert source_of("dr12", release, Data(), {"BOSS_LOCAL_ROOT": mirror}).mirror == expected
+    environment = {"HOME": str(tmp_path), "DISK": "/data", "ONCE": "/$DISK/~", "WITH": "~/a"}
+    for mirror, expected in (
+        ("~/sdss", f"{tmp_path}/sdss"), ("~", str(tmp_path)), ("$DISK/sdss", "/data/sdss"),
+        ("${DISK}s", "/datas"), ("$ONCE/x", "/$DISK/~/x"), ("$WITH", "~/a"), ("sdss", "sdss"), ("a/~/b", "a/~/b"),
+        ("a$", "a$"), ("5$/x", "5$/x"),
+    ):  # fmt: skip
+        assert source_of("dr12", RELEASES["dr12"], Data(mirror=mirror), environment).mirror == expected
+        given = environment | {"BOSS_LOCAL_ROOT": mirror}
+        assert source_of("dr12", RELEASES["dr12"], Data(), given).mirror == expected

@@ -42,6 +42,63 @@ def test_a_mistake_is_one_line_before_any_job(tmp_path, config, message):
 
 
 @pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("", "{}: is empty; write at least release: NAME and targets: with a list"),
+        ("release: [sim\n", "{}, line 1, column 10: the bracket [ that opens here is not closed; close it with ]"),
+        ("a: 1\n\tb: 1\n", "{}, line 2, column 1: a tab, where YAML wants blanks; indent and separate with blanks"),
+        ("targets: []\ntargets: []\n", "{}, line 2, column 1: 'targets' is there twice (first in line 1), and one"),
+        ("release: sim\nmask_allow: [no]\n", "mask_allow[0]: no, which YAML reads as false, is not allowed; give li"),
+        (
+            "__use_yte__: true\nrelease: ?open('x', 'w')\n",
+            "{}, line 1, column 1: __use_yte__ would run parts of the file",
+        ),
+    ],
+    ids=range(6),
+)
+def test_a_mistake_of_yaml_is_one_line(tmp_path, content, message):
+    """Protects users from Snakemake's words: file, line and column are named, in config.yaml and in --configfile."""
+    workflow = Workflow(tmp_path)
+    for name, arguments in (("config.yaml", ()), ("NAME.yaml", ("--configfile", "NAME.yaml"))):
+        (tmp_path / name).write_text(content)
+        process = workflow.run("--dry-run", *arguments, check=False)
+        lines = complaints(process)
+        assert any(line.startswith("bosscal: " + message.format(name)) for line in lines), lines
+        assert "Snakefile" not in process.stdout.replace("profiles/default", "")
+        (tmp_path / name).unlink()
+    assert not (tmp_path / "results").exists()
+    assert not (tmp_path / "x").exists()
+
+
+def test_files_that_are_not_there_are_named(tmp_path):
+    """Protects users from a traceback for a wrong name, and from Snakemake's for a value without a key."""
+    (line,) = complaints(Workflow(tmp_path).run("--dry-run", check=False))
+    assert line.startswith("bosscal: config.yaml: no such file; check the name and the folder (")
+    (line,) = complaints(Workflow(tmp_path).run("--dry-run", "--configfile", "NAME.yaml", check=False))
+    assert line.startswith("bosscal: NAME.yaml: no such file; check the name and the folder (")
+    (line,) = complaints(Workflow(tmp_path).run("--dry-run", "--config", "release", check=False))
+    assert line == "bosscal: --config release: a value is missing; write --config KEY=VALUE, without blanks around ="
+
+
+def test_the_command_line_is_a_configuration(tmp_path, default_run):
+    """Protects `--config`: its numbers reach every job, and what contradicts the release is said once, not by each."""
+    workflow = default_run.copy(tmp_path)
+    (tmp_path / "config.yaml").unlink()
+    targets = "targets=[{plate: 6641, mjd: 56383, fibers: [2, 7-8], bands: [red]}]"
+    process = workflow.run("--config", "release=SIM", targets, environment={"BOSS_SAS_PATH": "/x"})
+    assert "BOSS_SAS_PATH" not in process.stdout  # which has nothing to do with the simulated plate
+    assert list(workflow.table()["fiber"]) == [2, 7, 8]
+    (line,) = complaints(workflow.run("--config", "release=SIM", targets.replace("7-8", "7:8"), check=False))
+    assert line.startswith("bosscal: --config targets, column 40: YAML reads 7:8 as 428, counting in sixties; write")
+    dr12 = ["--config", "release=dr12", targets, "data={url: 'file:///nowhere'}"]
+    process = workflow.run(*dr12, check=False, environment={"BOSS_SAS_PATH": "/x", "BOSS_LOCAL_ROOT": "$SCRATCH1/x"})
+    (line,) = complaints(process)
+    assert line.startswith("bosscal: $BOSS_LOCAL_ROOT: '$SCRATCH1/x' has $SCRATCH1, which is not set; set it, or")
+    process = workflow.run(*dr12, check=False, environment={"BOSS_SAS_PATH": "/x"})
+    assert process.stdout.count("$BOSS_SAS_PATH is '/x' and is ignored: dr12 has /sas/dr12/boss") == 1
+
+
+@pytest.mark.parametrize(
     ("config", "message"),
     [
         (
@@ -63,7 +120,7 @@ def test_a_mistake_that_only_the_files_tell_is_one_line(tmp_path, config, messag
     assert message in line
     assert process.stdout.endswith(f"{line}\n")
     html = (tmp_path / "results/report/index.html").read_text(encoding="utf-8")
-    assert message in html
+    assert message in re.sub("<[^>]+>", "", html)
     assert "NaN" not in html
 
 

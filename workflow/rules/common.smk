@@ -27,8 +27,9 @@ from bosscal.noise.laws import LAWS
 from bosscal.run import lock
 from bosscal.run.configuration import read_configuration
 from bosscal.run.releases import alternatives, read_releases, spec_paths
-from bosscal.run.sources import SIMULATED, source_of
+from bosscal.run.sources import SIMULATED, contradictions, source_of
 from bosscal.run.terminal import Terminal
+from bosscal.run.written import read_written
 from bosscal.survey import paths, targets
 from bosscal.survey.fetch import INPUTS
 
@@ -44,9 +45,30 @@ def user_errors():
 
 with user_errors():
     RELEASES = read_releases(WORKFLOW / "workflow/releases.yaml", LAWS)
-    CONFIGURATION = read_configuration(config, RELEASES, paths.mask_bits())
+    # In place of the directive `configfile`, which reads the same but names no mistake and knows no numbers of --config.
+    # A workflow that uses this one as a module may give its own configuration.
+    WRITTEN = None
+    if not workflow.modifier.skip_configfile:
+        WRITTEN = read_written(
+            workflow.overwrite_configfiles,
+            workflow.config_settings.config_args or [],
+            only=workflow.config_settings.replace_workflow_config,
+        )
+        config.clear()
+        config.update(WRITTEN.values)
+        if os.path.exists("config.yaml"):
+            workflow.configfiles.append("config.yaml")  # for reports, and for jobs far away
+    CONFIGURATION = read_configuration(config, RELEASES, paths.mask_bits(), WRITTEN)
     REQUESTS = targets.parse_requests(CONFIGURATION.targets)
-    SOURCES = {name: source_of(name, RELEASES[name], CONFIGURATION.data, os.environ) for name in CONFIGURATION.releases}
+    SOURCES = {
+        name: source_of(name, RELEASES[name], CONFIGURATION.data, os.environ, WRITTEN)
+        for name in CONFIGURATION.releases
+    }
+
+# Once, and not in every job.
+if workflow.exec_mode == ExecMode.DEFAULT:
+    for line in contradictions({name: RELEASES[name] for name in SOURCES}, os.environ):
+        print(f"bosscal: {line}", file=sys.stderr)
 
 MASK_ALLOW = sum(paths.mask_bits()[name] for name in CONFIGURATION.mask_allow)
 FINDERS = {name: paths.finder(RELEASES[name].sas_path, RELEASES[name].run2d) for name in SOURCES}

@@ -28,8 +28,8 @@ from pydantic.fields import FieldInfo
 
 from bosscal.base.errors import UserError
 from bosscal.base.files import write_text
-from bosscal.run.releases import URL_PATTERN, Release, read_releases
-from bosscal.run.validation import complaints, distinct, mistake, plain, section_of, some, unknown_name
+from bosscal.run.releases import Release, read_releases, releases_with, spelled
+from bosscal.run.validation import Source, at, complaints, distinct, mistake, plain, section_of, some, unknown_name
 from bosscal.survey.targets import FIBERS_PER_PLATE, fiber_range
 
 FIRST_BOSS_PLATE = 3510
@@ -40,11 +40,15 @@ TABLE_BEGIN = "<!-- configuration: made by make docs -->"
 TABLE_END = "<!-- end -->"
 
 
+# What an address may be before `~` and variables are what they stand for; bosscal.run.sources looks at it afterwards.
+ADDRESS_PATTERN = r"^(https?://[^/\s]\S*$|file:///|file://[~$]|\$)"
+
+
 @dataclass(frozen=True)
 class Known:
     """The names that a configuration may use; what pydantic calls a context."""
 
-    releases: Collection[str]
+    releases: Mapping[str, Release]
     mask_bits: Collection[str]
 
 
@@ -59,15 +63,22 @@ class Shown:
 # ------------------------------------------------------------------------------------------------------- values
 
 
+def _as_word(name: Any) -> Any:
+    """The number of a data release as a name of it."""
+    return str(name) if isinstance(name, int) and not isinstance(name, bool) else name
+
+
 def _known_release(name: str, info: ValidationInfo) -> str:
     """The name of a release as the list spells it."""
     known: Known | None = info.context
     if known is None:  # values that were checked before
         return name
-    spellings = {release.lower(): release for release in known.releases}
-    if name.lower() not in spellings:
-        raise unknown_name(name, known.releases)
-    return spellings[name.lower()]
+    found = spelled(name, known.releases)
+    if found is None:
+        reduced = [other for other, release in known.releases.items() if release.run2d == name and release.url]
+        wrong = f"is a reduction, and not a release; give {' or '.join(reduced)}" if reduced else "is not known"
+        raise unknown_name(name, known.releases, wrong)
+    return found
 
 
 def _known_bit(name: str, info: ValidationInfo) -> str:
@@ -77,12 +88,13 @@ def _known_bit(name: str, info: ValidationInfo) -> str:
     return name
 
 
-def _each_release_once(urls: Any) -> Any:
-    """Refuse a release that is named twice, with other capitals: after spelling them the same, one would be lost."""
+def _each_release_once(urls: Any, info: ValidationInfo) -> Any:
+    """Refuse a release that is named twice, in two spellings: after spelling them the same, one would be lost."""
     if isinstance(urls, Mapping):
         spellings: dict[str, str] = {}
         for name in map(str, urls):
-            earlier = spellings.setdefault(name.lower(), name)
+            known = spelled(name, info.context.releases) if info.context else None
+            earlier = spellings.setdefault(known or name, name)
             if earlier != name:
                 raise mistake(f"'{earlier}' and '{name}' are the same release; remove one")
     return urls
@@ -123,9 +135,9 @@ def _word_or_mapping(value: object) -> str:
 MIN_ITEMS: dict[str, Any] = {"minItems": 1}
 UNIQUE: dict[str, Any] = {"uniqueItems": True}
 
-ReleaseName = Annotated[str, AfterValidator(_known_release)]
+ReleaseName = Annotated[str, BeforeValidator(_as_word), AfterValidator(_known_release)]
 MaskBit = Annotated[str, AfterValidator(_known_bit)]
-Url = Annotated[str, Field(pattern=URL_PATTERN)]
+Url = Annotated[str, Field(pattern=ADDRESS_PATTERN)]
 Urls = Annotated[dict[ReleaseName, Url | None], BeforeValidator(_each_release_once)]
 UrlOrUrls = Annotated[
     Annotated[Url, Tag("[word]")] | Annotated[Urls, Tag("[mapping]")], Discriminator(_word_or_mapping)
@@ -189,13 +201,13 @@ class Data(Section):
         Shown(default="`$BOSS_DATA_URL`, else the release's own"),
     ] = Field(
         default=None,
-        description="server or mirror: `https://…`, `http://…` or `file:///…`; "
-        "or one for each release by its name, e.g. `{dr12: https://…}`",
+        description="server or mirror: `https://…`, `http://…` or `file:///…`, where `file://~/…` and variables "
+        "(`$NAME`) are what a shell makes of them; or one for each release by its name, e.g. `{dr12: https://…}`",
     )
     mirror: Annotated[
         str | None,
         Shown(
-            details=", in the server's layout",
+            details=", in the server's layout; `~` and variables are what a shell makes of them",
             default="`$BOSS_LOCAL_ROOT`, else one under `results/` for each server",
         ),
     ] = Field(default=None, min_length=1, description="folder for the local copies")
@@ -292,7 +304,7 @@ class Configuration(Section):
     release: Annotated[
         ReleaseName | None,
         Shown(
-            details=f"; they are listed in [{RELEASES}]({RELEASES}), and capitals do not matter",
+            details=f"; they are listed in [{RELEASES}]({RELEASES}); `DR12`, `dr 12` and `12` are `dr12` too",
             default="required, unless every target names its own",
         ),
     ] = Field(default=None, description="name of a release: {releases}")
@@ -314,7 +326,10 @@ class Configuration(Section):
 
 
 def read_configuration(
-    config: Mapping[str, Any], releases: Mapping[str, Release], mask_bits: Collection[str]
+    config: Mapping[str, Any],
+    releases: Mapping[str, Release],
+    mask_bits: Collection[str],
+    source: Source | None = None,
 ) -> Configuration:
     """The configuration, checked, with every key present and the release of every target.
 
@@ -326,6 +341,8 @@ def read_configuration(
         As read from ``workflow/releases.yaml``.
     mask_bits : collection of str
         Known names of SPPIXMASK bits.
+    source : bosscal.run.written.Written, optional
+        Tells where values are written, for messages.
 
     Raises
     ------
@@ -336,21 +353,40 @@ def read_configuration(
     def describe(description: str) -> str:
         return plain(description.replace("{releases}", ", ".join(releases)))
 
-    lines = _complaints_about_no_release(config, describe)
+    lines = _complaints_about_no_release(config, describe, source)
     try:
-        configuration = Configuration.model_validate(dict(config), context=Known(list(releases), list(mask_bits)))
+        configuration = Configuration.model_validate(dict(config), context=Known(releases, list(mask_bits)))
     except ValidationError as error:
-        raise UserError("\n".join([*lines, *complaints(error, Configuration, describe)])) from None
-    if lines:
-        raise UserError("\n".join(lines))
+        lines += complaints(error, Configuration, describe, source=source)
+        raise UserError("\n".join(lines)) from None
     targets = tuple(
         target.model_copy(update={"release": target.release or configuration.release})
         for target in configuration.targets
     )
+    lines += _complaints_about_plates(targets, releases, source)
+    if lines:
+        raise UserError("\n".join(lines))
     return configuration.model_copy(update={"targets": targets})
 
 
-def _complaints_about_no_release(config: Mapping[str, Any], describe: Any) -> list[str]:
+def _complaints_about_plates(
+    targets: Sequence[TargetEntry], releases: Mapping[str, Release], source: Source | None
+) -> list[str]:
+    """Plates that are in another reduction of the release's folder."""
+    lines = []
+    for index, target in enumerate(targets):
+        if target.release is None:
+            continue
+        right = releases_with(target.release, releases, target.plate, target.mjd)
+        if right is not None:
+            what = f"plate {target.plate}" + (f" of {target.mjd}" if target.mjd and right else "")
+            advice = f"it is in {' or '.join(right)}: give release: {right[0]}" if right else "check the plate"
+            where = at(("targets", index, "plate"), source)
+            lines.append(f"targets[{index}].plate: {what} is not in {target.release}; {advice}{where}")
+    return lines
+
+
+def _complaints_about_no_release(config: Mapping[str, Any], describe: Any, source: Source | None) -> list[str]:
     """What a field cannot know alone, asked of the configuration as written so that other mistakes do not hide it."""
     if config.get("release") is not None:
         return []
@@ -365,6 +401,8 @@ def _complaints_about_no_release(config: Mapping[str, Any], describe: Any) -> li
             return []
         if len(without) < len(targets):
             rest = f"{without[0]} has none" if len(without) == 1 else f"{without[0]} and others have none"
+            # the place of the first of them
+            rest += at(("targets", int(without[0][8:-1])), source).replace(" (", ": ").rstrip(")")
             return [f"release: missing; give {describe(_release_wanted())}; or one in every target ({rest})"]
     return [f"release: missing; give {describe(_release_wanted())}"]
 
@@ -379,8 +417,8 @@ def _release_wanted() -> str:
 def make_schema(releases: Mapping[str, Release]) -> str:
     """The text of ``workflow/schemas/config.schema.yaml``, for editors and other programs.
 
-    It says all that a schema can: not that fibers may be listed twice by a range, nor which capitals a release may
-    have.
+    It says all that a schema can: not that fibers may be listed twice by a range, nor in which spellings a release
+    may be named.
     """
     schema = {"$schema": "https://json-schema.org/draft/2020-12/schema"} | Configuration.model_json_schema()
     for section in (schema, *schema["$defs"].values()):

@@ -1,17 +1,17 @@
 """The data releases: where each lies on its server, and what is particular about it."""
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Annotated
 
-import yaml
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, ValidationInfo
 
 from bosscal.base.errors import UserError
-from bosscal.run.validation import complaints, distinct, shown, some, unknown_name
+from bosscal.run.validation import complaints, distinct, some, unknown_name
+from bosscal.run.yamltext import read_mapping, read_text
 
-URL_PATTERN = r"^(https?://[^/]|file:///)"
+URL_PATTERN = r"^(https?://[^/\s]\S*$|file:///)"
 # Names of releases are names of folders too, and must not differ by their capitals alone.
 NAME = re.compile(r"[a-z0-9][a-z0-9._-]*")
 
@@ -23,7 +23,12 @@ def _known_law(name: str, info: ValidationInfo) -> str:
     return name
 
 
+Url = Annotated[str, Field(pattern=URL_PATTERN)]
 Folder = Annotated[str, Field(pattern=r"^[^/\s]+(/[^/\s]+)*$")]
+
+
+Plate = Annotated[int, Field(ge=1)]
+Night = Annotated[int, Field(gt=45000)]
 
 
 class Release(BaseModel):
@@ -45,10 +50,34 @@ class Release(BaseModel):
     url: str | None = Field(
         pattern=URL_PATTERN, description="the public server, https://…, http://… or file:///…; null if a rule makes it"
     )
+    fallbacks: Annotated[tuple[Url, ...], AfterValidator(distinct)] = Field(
+        default=(),
+        strict=False,
+        description="list of further servers of the release, https://…, http://… or file:///…, the first choice first",
+    )
     full_spectra: Annotated[tuple[Folder, ...], BeforeValidator(some), AfterValidator(distinct)] = Field(
         strict=False,
         description="list of the folders below RUN2D in which full spec files may lie, the first choice first",
     )
+    plates: Annotated[tuple[Plate, ...], AfterValidator(distinct)] | None = Field(
+        default=None, strict=False, description="list of all plates of the release, if they are few; null otherwise"
+    )
+    first_nights: dict[Annotated[int, Field(strict=False)], Night] = Field(
+        default={},
+        description="first night (MJD) here of those plates that another reduction of the folder has before it",
+    )
+
+    def has(self, plate: int, mjd: int | None) -> bool:
+        """Whether a plate, of a night if one is given, can be in the release: where its plates are known."""
+        if self.plates is None:
+            return True
+        return plate in self.plates and (mjd is None or mjd >= self.first_nights.get(plate, 0))
+
+    def has_alone(self, plate: int, mjd: int | None) -> bool:
+        """Whether a plate, of a night if one is given, is in no other reduction of the release's folder."""
+        if self.plates is None or not self.has(plate, mjd):
+            return False
+        return plate not in self.first_nights or mjd is not None
 
 
 def read_releases(path: Path | str, laws: Collection[str] | None = None) -> dict[str, Release]:
@@ -71,26 +100,64 @@ def read_releases(path: Path | str, laws: Collection[str] | None = None) -> dict
     UserError
         With one line for each mistake, naming the file, the release and the key.
     """
-    try:
-        content = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
-    except OSError as error:
-        raise UserError(f"{path}: cannot be read ({error.strerror})") from error
-    except (UnicodeDecodeError, yaml.YAMLError) as error:
-        raise UserError(f"{path}: is no YAML: {' '.join(str(error).split())}") from error
-    if not isinstance(content, dict) or not content:
-        raise UserError(f"{path}: {shown(content)} is not allowed; give names of releases, each with its keys")
+    text = read_mapping(read_text(path), str(path), "give names of releases, each with its keys")
     releases, lines = {}, []
-    for name, entry in content.items():
-        if not isinstance(name, str) or not NAME.fullmatch(name):
+    for name, entry in text.value.items():
+        if not NAME.fullmatch(name) or name.isdigit():
             lines.append(f"{name}: no name of a release; give lower-case letters, digits, '.', '_' and '-'")
             continue
         try:
             releases[name] = Release.model_validate(entry, context=laws)
         except ValidationError as error:
             lines += complaints(error, Release, above=(name,))
+    spellings: dict[str, str] = {}
+    for name in releases:
+        earlier = spellings.setdefault(_spelling(name), name)
+        if earlier != name:
+            lines.append(f"{name}: would be taken for {earlier}; give it another name")
     if lines:
         raise UserError("\n".join(f"{path}: {line}" for line in lines))
     return releases
+
+
+def _spelling(name: str) -> str:
+    """What is left of a name without what people write in different ways: dr12 of DR12, dr 12, dr-12, Dr_12 and 12."""
+    text = re.sub(r"[\s_-]+", "", name.casefold())
+    return f"dr{text}" if text.isdecimal() else text
+
+
+def spelled(name: str, releases: Iterable[str]) -> str | None:
+    """The name of a release as the list spells it; None if it has none that could be meant."""
+    return {_spelling(release): release for release in releases}.get(_spelling(name))
+
+
+def releases_with(name: str, releases: Mapping[str, Release], plate: int, mjd: int | None) -> list[str] | None:
+    """The other releases that a plate has to be asked of.
+
+    Parameters
+    ----------
+    name : str
+        Of the release that it is asked of.
+    releases : mapping
+    plate : int
+    mjd : int or None
+        None for its only night.
+
+    Returns
+    -------
+    list of str or None
+        None if it can be in this one. Two reductions of one folder have different plates, as dr12 and dr12-sequels.
+    """
+    release = releases[name]
+    siblings = {
+        other: found
+        for other, found in releases.items()
+        if other != name and (found.sas_path, found.url) == (release.sas_path, release.url)
+    }
+    elsewhere = [other for other, found in siblings.items() if found.has_alone(plate, mjd)]
+    if release.has(plate, mjd) and (release.plates is not None or not elsewhere):
+        return None
+    return elsewhere or [other for other, found in siblings.items() if found.has(plate, mjd)]
 
 
 def spec_paths(release: Release, plate: int, mjd: int, fiber: int) -> list[str]:
