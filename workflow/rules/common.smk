@@ -27,11 +27,11 @@ from bosscal.noise.laws import LAWS
 from bosscal.run import lock
 from bosscal.run.configuration import read_configuration
 from bosscal.run.releases import alternatives, read_releases, spec_paths
-from bosscal.run.sources import SIMULATED, contradictions, source_of
+from bosscal.run.sources import SIMULATED, contradictions, read_only, source_of
 from bosscal.run.terminal import Terminal
 from bosscal.run.written import read_written
 from bosscal.survey import paths, targets
-from bosscal.survey.fetch import INPUTS
+from bosscal.survey.inputs import INPUTS
 
 
 @contextmanager
@@ -67,13 +67,14 @@ with user_errors():
 
 # Once, and not in every job.
 if workflow.exec_mode == ExecMode.DEFAULT:
-    for line in contradictions({name: RELEASES[name] for name in SOURCES}, os.environ):
+    LINES = contradictions({name: RELEASES[name] for name in SOURCES}, os.environ)
+    for line in [*LINES, *dict.fromkeys(filter(None, map(read_only, SOURCES.values())))]:
         print(f"bosscal: {line}", file=sys.stderr)
 
 MASK_ALLOW = sum(paths.mask_bits()[name] for name in CONFIGURATION.mask_allow)
 FINDERS = {name: paths.finder(RELEASES[name].sas_path, RELEASES[name].run2d) for name in SOURCES}
 # For the jobs that download: no parameter, since another server makes no mirrored file stale.
-config["servers"] = {paths.redux_folder(FINDERS[name]): source.url for name, source in SOURCES.items()}
+config["servers"] = {name: [source.url, *source.fallbacks] for name, source in SOURCES.items()}
 config["requests"] = [asdict(request) for request in REQUESTS]
 
 # Where the outputs of this configuration lie that depend on all of it.

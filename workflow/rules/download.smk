@@ -9,6 +9,11 @@ def get_mirror(wildcards):
     return SOURCES[wildcards.release].mirror
 
 
+def get_overlay(wildcards):
+    """Folder for what is missing in a mirror that cannot be written."""
+    return SOURCES[wildcards.release].overlay
+
+
 def get_source(wildcards):
     """The simulated plate is made by a rule; a real server is not."""
     simulated = wildcards.release in SOURCES and SOURCES[wildcards.release].simulated
@@ -39,6 +44,7 @@ rule fetch_header:
         failed_before=failed_before("fetch_header"),
         code=code("fetch_header.py"),
         mirror=get_mirror,
+        overlay=get_overlay,
     script:
         "../scripts/fetch_header.py"
 
@@ -65,5 +71,6 @@ rule download:
         failed_before=failed_before("download"),
         server_paths=get_server_paths,
         mirror=get_mirror,
+        overlay=get_overlay,
     script:
         "../scripts/download.py"

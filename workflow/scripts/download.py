@@ -2,33 +2,21 @@
 
 from pathlib import Path
 
-from bosscal.base.log import amount, logger, run_step
-from bosscal.survey.fetch import MissingFileError, fetch, link_input, write_record
+from bosscal.base.log import Progress, amount, logger, run_step
+from bosscal.survey.fetch import fetch
+from bosscal.survey.inputs import link_input, write_record
 
 
-def main(servers, server_paths, mirror, link):
-    """Fetch the first of some server paths that is there, from the server that holds its reduction."""
-    url = next(url for folder, url in servers.items() if server_paths[0].startswith(folder))
-    for path in server_paths:
-        local_path = Path(f"{mirror}{path}")
-        try:
-            fetched = fetch(url, path, local_path)
-        except MissingFileError as error:
-            if path != server_paths[-1]:
-                continue
-            others = "".join(f" (nor at {other})" for other in server_paths[:-1])
-            raise MissingFileError(f"{error}{others}") from error
-        link_input(local_path, link)
-        write_record(link, fetched)
-        logger.info("%s %s from %s%s as %s", fetched.how, amount(local_path), url.rstrip("/"), path, link)
-        if fetched.how == "downloaded":
-            logger.info("SHA-1 %s, verified against %s", fetched.sha1, fetched.verified)
-        return
+def main(servers, server_paths, mirror, overlay, link):
+    """Fetch a file from the first server that has it whole, under the first of some paths that is there."""
+    local_path, fetched = fetch(servers, server_paths, mirror, overlay, Progress(link.name))
+    link_input(local_path, link)
+    write_record(link, fetched)
+    logger.info("%s %s from %s%s as %s", fetched.how, amount(local_path), fetched.server, fetched.path, link)
+    logger.info("SHA-1 %s, verified against %s", fetched.sha1, fetched.verified)
 
 
 if "snakemake" in globals():
-    params = snakemake.params
-    run_step(
-        snakemake,
-        lambda: main(snakemake.config["servers"], params.server_paths, params.mirror, Path(snakemake.output[0])),
-    )
+    job, params = snakemake, snakemake.params
+    servers = job.config["servers"][job.wildcards.release]
+    run_step(job, lambda: main(servers, params.server_paths, params.mirror, params.overlay, Path(job.output[0])))

@@ -2,25 +2,35 @@
 
 from pathlib import Path
 
+from bosscal.base.errors import UserError
 from bosscal.base.log import amount, logger, run_step
-from bosscal.survey.fetch import fetch_beginning, link_input
+from bosscal.base.outcomes import Failure
+from bosscal.survey.fetch import fetch_beginning
+from bosscal.survey.inputs import link_input
 
 
-def main(servers, server_path, mirror, link):
-    """Fetch the first blocks of a file from the server that holds its reduction; an empty file if it has none."""
-    url = next(url for folder, url in servers.items() if server_path.startswith(folder))
-    local_path = Path(f"{mirror}{server_path}.header")
-    fetch_beginning(url, server_path, local_path)
-    link_input(local_path, link)
-    if local_path.stat().st_size:
-        logger.info("%s: a piece of %s%s, which cannot be verified", amount(link), url.rstrip("/"), server_path)
+def main(servers, server_path, mirror, overlay, job):
+    """Fetch the first blocks of a file from a server that holds its reduction.
+
+    An empty file says that there is none, or none now: what needs no header goes on.
+    """
+    link = Path(job.output[0])
+    try:
+        local_path = fetch_beginning(servers, server_path, mirror, overlay)
+    except UserError as error:
+        link.write_bytes(b"")
+        logger.warning("%s", error)
+        return [Failure(job.rule, server_path, f"{error}; what needs this header is not made", str(job.log[0]))]
+    if local_path is None:
+        link.write_bytes(b"")
+        logger.warning("%s is on no server; delete %s to ask again", server_path, link)
     else:
-        logger.warning("%s%s is not there; delete %s to ask again", url.rstrip("/"), server_path, local_path)
+        link_input(local_path, link)
+        logger.info("%s: a piece of %s, which cannot be verified", amount(link), server_path)
+    return []
 
 
 if "snakemake" in globals():
-    job = snakemake
-    run_step(
-        job,
-        lambda: main(job.config["servers"], f"/{job.wildcards.server_path}", job.params.mirror, Path(job.output[0])),
-    )
+    job, params = snakemake, snakemake.params
+    servers = job.config["servers"][job.wildcards.release]
+    run_step(job, lambda: main(servers, f"/{job.wildcards.server_path}", params.mirror, params.overlay, job))

@@ -13,7 +13,7 @@ from bosscal.figures import kinds
 from bosscal.report import render
 from bosscal.results.comparison import stack
 from bosscal.survey.exposure import CameraExposure
-from bosscal.survey.fetch import INPUTS, read_record
+from bosscal.survey.inputs import INPUTS, read_record
 from bosscal.survey.targets import Target
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -28,6 +29,17 @@ def replacing(path: Pathlike) -> Iterator[Path]:
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def write_apart(path: Pathlike, content: bytes) -> None:
+    """Write a small file that other processes may be writing too, each under a name of its own first."""
+    path = Path(path)
+    own = path.with_name(f".{uuid.uuid4().hex}")
+    try:
+        own.write_bytes(content)
+        os.replace(own, path)
+    finally:
+        own.unlink(missing_ok=True)
 
 
 def write_text(path: Pathlike, text: str) -> None:

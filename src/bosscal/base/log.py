@@ -25,6 +25,56 @@ def amount(path: Pathlike) -> str:
     return f"{path} ({Path(path).stat().st_size / 1e6:.1f} MB)"
 
 
+class Progress:
+    """Says how a transfer goes on: in the log each half minute, and on a terminal each five seconds.
+
+    Parameters
+    ----------
+    name : str
+        What is transferred.
+    terminal : file, optional
+        Where the frequent lines go; the terminal, if the process has one.
+    clock : callable, optional
+        Seconds.
+    """
+
+    ON_TERMINAL, IN_LOG = 5.0, 30.0  # s
+
+    def __init__(
+        self, name: str, terminal: TextIO | None = None, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        if terminal is None and sys.__stderr__ is not None and sys.__stderr__.isatty():
+            terminal = sys.__stderr__
+        self._name, self._terminal, self._clock = name, terminal, clock
+        self._begin: tuple[float, int] | None = None
+        self._shown = self._logged = clock()
+
+    def __call__(self, there: int, total: int | None) -> None:
+        """Note that so many bytes are there, of ``total`` if that is known."""
+        now = self._clock()
+        if self._begin is None:
+            self._begin = now, there
+        if now - self._logged >= self.IN_LOG:
+            self._logged = now
+            logger.info("%s", self._words(now, there, total))
+        if self._terminal is not None and now - self._shown >= self.ON_TERMINAL:
+            self._shown = now
+            print(self._words(now, there, total), file=self._terminal, flush=True)
+
+    def _words(self, now: float, there: int, total: int | None) -> str:
+        begin, had = self._begin or (now, there)
+        rate = (there - had) / max(now - begin, 1e-3)
+        of = "" if total is None else f" of {total / 1e6:.0f}"
+        left = "" if total is None or rate <= 0 else f", {_duration((total - there) / rate)} left"
+        return f"{self._name}: {there / 1e6:.0f}{of} MB, {rate / 1e6:.2f} MB/s{left}"
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 100:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"
+
+
 class Job(Protocol):
     """What a step is told: the names of its rule and of what it works on, and its files."""
 

@@ -29,13 +29,15 @@ class Source:
 
     ``url`` is the server or mirror, ``mirror`` the folder that local copies are kept in below their server paths, and
     ``simulated`` tells that this workflow makes the files itself. ``fallbacks`` are further servers that may be asked
-    when the first does not answer; a server that the user named has none.
+    when the first does not answer; a server that the user named has none. ``overlay`` is a folder of the run's own for
+    what is missing in a mirror that cannot be written; "" if the mirror is such a folder.
     """
 
     url: str
     mirror: str
     simulated: bool
     fallbacks: tuple[str, ...] = ()
+    overlay: str = ""
 
 
 def source_of(
@@ -78,7 +80,8 @@ def source_of(
         with _of_variable(MIRROR_VARIABLE):
             mirror = _folder(environment[MIRROR_VARIABLE], environment)
     fallbacks = release.fallbacks if _is_own(url, release) else ()
-    return Source(url, mirror or _mirror(url, release), simulated=False, fallbacks=fallbacks)
+    own = _mirror(url, release)
+    return Source(url, mirror or own, simulated=False, fallbacks=fallbacks, overlay=own if mirror else "")
 
 
 @contextmanager
@@ -97,6 +100,19 @@ def _of_variable(name: str) -> Iterator[None]:
         yield
     except UserError as error:
         raise UserError(f"${name}: {error}") from error
+
+
+def read_only(source: Source) -> str:
+    """A line on a mirror that cannot be written; "" for the others."""
+    folder = Path(source.mirror)
+    while not os.path.exists(folder):
+        folder = folder.parent
+    if not source.overlay or os.access(folder, os.W_OK):
+        return ""
+    return (
+        f"data.mirror {source.mirror} cannot be written: what is missing there goes to {source.overlay}; "
+        "set data.mirror to a folder of your own to have all in one place"
+    )
 
 
 def contradictions(releases: Mapping[str, Release], environment: Mapping[str, str]) -> list[str]:

@@ -1,176 +1,149 @@
 """Bringing one file of the survey into the local mirror: linked from a folder, or downloaded, verified, then named.
 
-A file has its name only when it is whole: until then it is a partial one under a name of its own, which no other
-process writes to. A partial file that a killed run left is taken over and continued, if the server still has the same
-file.
+A file has its name only when it is whole, and what the survey says it is.
 """
 
 from __future__ import annotations
 
-import contextlib
-import functools
-import json
+import errno
+import logging
 import os
 import re
-import time
-import uuid
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import unquote
 
-from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_after_attempt
-from tenacity.wait import wait_exponential_jitter
-
 from bosscal.base.errors import UserError
-from bosscal.base.files import read_json, write_json
+from bosscal.base.files import write_apart
+from bosscal.survey.checksums import published_sha1, sha1_beside
 from bosscal.survey.fitsfile import FitsFile
+from bosscal.survey.inputs import STRUCTURE, SURVEY_SHA1, Fetched
+from bosscal.survey.transfer import (
+    MissingFileError,
+    Progress,
+    complete,
+    first_bytes,
+    new_session,
+    partial_file,
+    read_text,
+    size_of,
+)
 
 if TYPE_CHECKING:
     import requests
 
-ATTEMPTS = 6
-TIMEOUT = (15.0, 60.0)  # s to connect, and without a byte
-LEAST_SPEED = 2000  # bytes/s; a transfer that is slower over a window is begun again
-SPEED_WINDOW = 30.0  # s
-LONGEST_WAIT = 120.0  # s that a server's Retry-After is heeded
-ABANDONED = 120.0  # s after which a partial file that nobody writes to may be taken over
-CHUNK = 1 << 20  # bytes
 BEGINNING = 40 * 2880  # bytes: more than the longest primary header of an spCFrame
-INPUTS = Path("results/inputs")  # links to the files in the mirror, by release and server path
-RECORDS = Path("results/fetched")
-KEPT_LIST = ".sha1sum.json"
-_SHA1_LINE = re.compile(r"([0-9a-f]{40}) [ *]([\w.+-]+)")
-_SHA1_LIST = re.compile(r'href="([\w.+-]+\.sha1sum)"')
+READ_ONLY = (errno.EACCES, errno.EPERM, errno.EROFS)
+FULL = (errno.ENOSPC, errno.EDQUOT)
+Kept = TypeVar("Kept")
+log = logging.getLogger(__name__)
 
 
-class MissingFileError(UserError):
-    """The server or mirror has no such file."""
-
-
-SURVEY_SHA1 = "the survey's SHA-1"
-STRUCTURE = "its own structure alone"
-
-
-@dataclass(frozen=True)
-class Fetched:
-    """How a file came to the mirror.
-
-    ``how`` is "there", "linked" or "downloaded", ``server`` and ``path`` say from where; ``verified`` says against
-    what it was compared: :data:`SURVEY_SHA1` or :data:`STRUCTURE`. ``size`` is in bytes.
-    """
-
-    how: str
-    server: str
-    path: str
-    verified: str
-    sha1: str
-    size: int
-
-
-class _AgainError(Exception):
-    """What is worth another attempt; ``wait`` is the server's own wish [s]."""
-
-    def __init__(self, reason: str, wait: float | None = None) -> None:
-        super().__init__(reason)
-        self.wait = wait
-
-
-def fetch(url: str, remote_path: str, local_path: Path) -> Fetched:
+def fetch(
+    servers: Sequence[str],
+    remote_paths: Sequence[str],
+    mirror: Path | str,
+    overlay: Path | str = "",
+    progress: Progress | None = None,
+) -> tuple[Path, Fetched]:
     """Link a file of a ``file://`` mirror, or download it from a server; leave it alone if it is there.
 
     Parameters
     ----------
-    url : str
-        ``https://…``, ``http://…`` or ``file:///…``.
-    remote_path : str
-        Path on the server.
-    local_path : Path
-        Where the file is kept.
+    servers : sequence of str
+        ``https://…``, ``http://…`` or ``file:///…``; those after the first are asked where an earlier one fails.
+    remote_paths : sequence of str
+        Where on a server the file may lie.
+    mirror : path
+        Folder for the local copies, in the server's layout.
+    overlay : path
+        Folder for what is missing in a mirror that cannot be written; "" if there is none.
+    progress : callable, optional
+        Told what has come, now and then.
 
     Returns
     -------
-    Fetched
+    path, Fetched
+        Where the file is kept, and how it came there.
 
     Raises
     ------
     MissingFileError
         If there is no such file.
     UserError
-        If the server refuses it, cannot be reached after several attempts, or gives what is not the survey's file.
+        If the servers refuse it, cannot be reached after several attempts, or give what is not the survey's file; if it
+        cannot be kept.
     """
-    server = url.rstrip("/")
-    if local_path.exists():
-        return _verified("there", server, remote_path, local_path)
-    try:
-        local_path.parent.mkdir(parents=True, exist_ok=True)
-        if url.startswith("file://"):
-            _link(Path(unquote(url.removeprefix("file://"))) / remote_path.lstrip("/"), local_path)
-            return _verified("linked", server, remote_path, local_path)
-        return _download(server, remote_path, local_path)
-    except PermissionError as error:
-        advice = "set data.mirror to a folder of your own"
-        raise UserError(f"{error.filename}: cannot be written ({error.strerror}); {advice}") from error
-    except OSError as error:
-        if error.errno is None:
-            raise
-        raise UserError(f"{local_path}: cannot be written ({error.strerror})") from error
+    folders = [str(folder) for folder in (mirror, overlay) if folder]
+    for path in remote_paths:
+        for folder in folders:
+            if os.path.exists(local_path := Path(f"{folder}{path}")):
+                return local_path, _verified("there", servers[0].rstrip("/"), path, local_path)
+    mistakes: list[UserError] = []
+    for server in servers:
+        missing: list[UserError] = []
+        for path in remote_paths:
+            try:
+                have = partial(_have, server.rstrip("/"), path, progress=progress)
+                return _in_first_writable(folders, path, have)
+            except MissingFileError as error:
+                missing.append(error)
+            except UserError as error:
+                missing = [error]
+                break
+        others = "".join(f" (nor at {path})" for path in remote_paths[: len(missing) - 1])
+        mistakes.append(type(missing[-1])(f"{missing[-1]}{others}"))
+    if len(mistakes) == 1:
+        raise mistakes[0]
+    kind = MissingFileError if all(isinstance(error, MissingFileError) for error in mistakes) else UserError
+    raise kind("; ".join(map(str, mistakes)))
+
+
+def _in_first_writable(folders: Sequence[str], remote_path: str, keep: Callable[[Path], Kept]) -> Kept:
+    """Keep a file in the first of some folders that can be written."""
+    for folder in folders:
+        local_path = Path(f"{folder}{remote_path}")
+        try:
+            local_path.parent.mkdir(parents=True, exist_ok=True)
+            return keep(local_path)
+        except OSError as error:
+            if error.errno is None:
+                raise
+            if error.errno in READ_ONLY and folder != folders[-1]:
+                log.info("%s cannot be written (%s): %s goes to %s", folder, error.strerror, remote_path, folders[-1])
+                continue
+            advice = "make room" if error.errno in FULL else "look at the folder"
+            raise UserError(
+                f"{error.filename or local_path}: cannot be written ({error.strerror}); {advice}, or set data.mirror "
+                "to a folder of your own"
+            ) from error
+    raise AssertionError("unreachable")
+
+
+def _have(server: str, remote_path: str, local_path: Path, progress: Progress | None) -> tuple[Path, Fetched]:
+    """Have a file of one server under a name of the mirror."""
+    if server.startswith("file://"):
+        _link(_in_folder(server, remote_path), local_path)
+        return local_path, _verified("linked", server, remote_path, local_path)
+    return local_path, _download(server, remote_path, local_path, progress)
+
+
+def _in_folder(server: str, remote_path: str) -> Path:
+    """Where a file of a ``file://`` mirror lies."""
+    return Path(unquote(server.removeprefix("file://"))) / remote_path.lstrip("/")
 
 
 def _verified(how: str, server: str, remote_path: str, local_path: Path) -> Fetched:
     """A file that was there before: read to its end, and compared with the survey's list if that is beside it."""
-    expected = _list_beside(local_path).get(local_path.name)
+    expected = sha1_beside(local_path)
     problem, sha1 = _problem(local_path, expected)
     if problem:
         advice = "put a good one in its place" if local_path.is_symlink() else "delete it, and run again to fetch it"
         raise UserError(f"{os.path.realpath(local_path)}: {problem}; {advice}")
     size = local_path.stat().st_size
     return Fetched(how, server, remote_path, SURVEY_SHA1 if expected else STRUCTURE, sha1, size)
-
-
-def _list_beside(local_path: Path) -> dict[str, str]:
-    """Checksums by name of the survey's list, kept when it was fetched or beside the file that a link leads to."""
-    with contextlib.suppress(OSError, ValueError):
-        return dict(read_json(local_path.parent / KEPT_LIST))
-    return _list_in(Path(os.path.realpath(local_path)).parent)
-
-
-@functools.cache
-def _list_in(folder: Path) -> dict[str, str]:
-    """Checksums by name of all lists in a folder of a mirror."""
-    sums: dict[str, str] = {}
-    for path in sorted(folder.glob("*.sha1sum")):
-        with contextlib.suppress(OSError):
-            sums.update(_checksums(path.read_text(encoding="utf-8", errors="replace")))
-    return sums
-
-
-def link_input(local_path: Path, link: Path) -> None:
-    """Link a file of the mirror from the run's own results, which then can be moved with a mirror among them."""
-    if not local_path.is_absolute():
-        local_path = Path(os.path.relpath(local_path, link.parent))
-    own = link.with_name(f".{uuid.uuid4().hex}")
-    own.symlink_to(local_path)
-    os.replace(own, link)
-
-
-def record_of(link: Path) -> Path:
-    """Where it is recorded how the file behind a link of the run's own results came there."""
-    return RECORDS / link.relative_to(INPUTS).with_name(f"{link.name}.json")
-
-
-def write_record(link: Path, fetched: Fetched) -> None:
-    """Record how a file came to the mirror: for the report; no step reads it, so a new one reruns nothing."""
-    write_json(record_of(link), asdict(fetched))
-
-
-def read_record(link: Path) -> Fetched | None:
-    """How a file came to the mirror, if that is known."""
-    try:
-        return Fetched(**read_json(record_of(link)))
-    except (OSError, ValueError, TypeError):
-        return None
 
 
 def _link(source: Path, local_path: Path) -> None:
@@ -180,30 +153,33 @@ def _link(source: Path, local_path: Path) -> None:
     local_path.symlink_to(source.resolve())
 
 
-def _download(url: str, remote_path: str, local_path: Path) -> Fetched:
-    where = f"{url}{remote_path}"
-    with _session() as session, _partial_file(local_path) as partial:
+def _download(server: str, remote_path: str, local_path: Path, progress: Progress | None) -> Fetched:
+    where = f"{server}{remote_path}"
+    folder_url, _, name = where.rpartition("/")
+    with new_session() as session, partial_file(local_path) as part:
         expected = None
-        for last in (False, True):
-            _complete(session, where, partial)
+        problem = ""
+        for _ in range(2):  # wrong bytes may be a mishap, once
+            complete(session, where, part, progress)
             if expected is None:
-                expected = _published_sha1(session, url, remote_path, local_path.parent)
-            problem, sha1 = _problem(partial, expected)
+                read = partial(read_text, session)
+                expected = published_sha1(read, f"{folder_url}/", name, local_path.parent)
+            problem, sha1 = _problem(part, expected)
             if not problem:
-                os.replace(partial, local_path)
+                os.replace(part, local_path)
                 verified = SURVEY_SHA1 if expected else STRUCTURE
-                return Fetched("downloaded", url, remote_path, verified, sha1, local_path.stat().st_size)
-            if last:
-                partial.unlink(missing_ok=True)
-                raise UserError(f"{where}: what came {problem}, twice; not kept")
-            partial.unlink(missing_ok=True)
-    raise AssertionError("unreachable")
+                return Fetched("downloaded", server, remote_path, verified, sha1, local_path.stat().st_size)
+            part.unlink(missing_ok=True)
+        raise UserError(f"{where}: what came {problem}, twice; not kept")
 
 
 def _problem(path: Path, expected: str | None) -> tuple[str, str]:
-    """What is wrong with a downloaded file, "" if nothing is, and its SHA-1."""
-    with open(path, "rb") as stream:
-        first = stream.read(512).lstrip()
+    """What is wrong with a file of the survey, "" if nothing is, and its SHA-1."""
+    try:
+        with open(path, "rb") as stream:
+            first = stream.read(512).lstrip()
+    except OSError as error:
+        return f"cannot be read ({error.strerror})", ""
     if first[:1] == b"<":
         return "is a web page (did the server ask for a login?)", ""
     try:
@@ -216,273 +192,77 @@ def _problem(path: Path, expected: str | None) -> tuple[str, str]:
     return "", file.sha1
 
 
-# ------------------------------------------------------------------------------------------------------- transfers
+# ------------------------------------------------------------------------------------------------- sizes and pieces
 
 
-@contextlib.contextmanager
-def _session() -> Iterator[requests.Session]:
-    """A session that asks for files as they are; proxies are those of the environment."""
-    import requests  # takes 0.1 s: only where something is downloaded
+def size_to_come(
+    session: requests.Session,
+    servers: Sequence[str],
+    remote_paths: Sequence[str],
+    mirror: Path | str,
+    overlay: Path | str = "",
+) -> int | None:
+    """Bytes of a file that is not in a mirror yet; 0 if it is, or would be linked; None if no server says it.
 
-    with requests.Session() as session:
-        session.headers.update({"Accept-Encoding": "identity", "User-Agent": "bosscal"})
-        session.max_redirects = 10
-        yield session
-
-
-@contextlib.contextmanager
-def _partial_file(local_path: Path) -> Iterator[Path]:
-    """A name beside the file that is this process's own, perhaps with what a killed run left in it."""
-    stem = f".partial-{local_path.name}."
-    own = local_path.with_name(f"{stem}{uuid.uuid4().hex}")
-    for left in sorted(local_path.parent.glob(f"{stem}*")):
-        if left.suffix == ".json":
-            continue
-        with contextlib.suppress(OSError):
-            if time.time() - left.stat().st_mtime > ABANDONED:
-                os.rename(left, own)  # of two that try, one succeeds
-                os.replace(_note(left), _note(own))
-                break
-    try:
-        yield own
-    finally:
-        if not own.exists() or not own.stat().st_size:
-            own.unlink(missing_ok=True)
-            _note(own).unlink(missing_ok=True)
-        else:  # for the next attempt, which may take it over at once
-            with contextlib.suppress(OSError):
-                os.utime(own, (0, 0))
-
-
-def _write_apart(path: Path, content: bytes) -> None:
-    """Write a small file of a mirror that others may be writing too, each under a name of its own first."""
-    own = path.with_name(f".{uuid.uuid4().hex}")
-    own.write_bytes(content)
-    os.replace(own, path)
-
-
-def _note(partial: Path) -> Path:
-    """Where it is noted which file a partial one is of."""
-    return partial.with_name(f"{partial.name}.json")
-
-
-def _complete(session: requests.Session, where: str, partial: Path) -> None:
-    """Download until the partial file is whole, beginning again where it is worth it."""
-    import requests
-    import urllib3
-
-    def wait(state: RetryCallState) -> float:
-        error = state.outcome.exception() if state.outcome else None
-        asked = error.wait if isinstance(error, _AgainError) else None
-        return min(asked, LONGEST_WAIT) if asked is not None else float(_BACKOFF(state))
-
-    worth_it = (_AgainError, requests.ConnectionError, requests.Timeout, urllib3.exceptions.HTTPError)
-    retrying = Retrying(
-        retry=retry_if_exception_type(worth_it), stop=stop_after_attempt(ATTEMPTS), wait=wait, reraise=True
-    )
-    try:
-        retrying(_transfer, session, where, partial)
-    except requests.TooManyRedirects as error:
-        raise UserError(f"{where}: the server leads round in circles; check data.url") from error
-    except (requests.exceptions.InvalidSchema, requests.exceptions.InvalidURL) as error:
-        raise UserError(f"{where}: the server leads to something that is no http(s) address; check data.url") from error
-    except worth_it as error:
-        if isinstance(error, requests.exceptions.SSLError):
-            raise UserError(f"{where}: the server's certificate is not valid ({_reason(error)})") from error
-        raise UserError(f"{where}: download failed after {ATTEMPTS} attempts: {_reason(error)}") from error
-
-
-_BACKOFF = wait_exponential_jitter(initial=1, max=60)
-
-
-def _reason(error: BaseException) -> str:
-    """The innermost words of an error of the network, on one line."""
-    text = " ".join(str(error).split())
-    found = re.findall(r"(?:Error|Exception)\(.*?[\"']([^\"']+)[\"']", text)
-    return (found[-1] if found else text)[:200]
-
-
-def _transfer(session: requests.Session, where: str, partial: Path) -> None:
-    """One attempt, from where an earlier one ended."""
-    import requests
-
-    have = partial.stat().st_size if partial.exists() else 0
-    known = read_json(_note(partial)) if have and _note(partial).exists() else {}
-    headers = {}
-    if have and known.get("where") == where and known.get("validator"):
-        headers = {"Range": f"bytes={have}-", "If-Range": known["validator"]}
-    try:
-        answer = session.get(where, headers=headers, stream=True, timeout=TIMEOUT)
-    except requests.ConnectionError as error:
-        if "NameResolutionError" in str(error) or "getaddrinfo" in str(error):
-            raise UserError(f"{where}: there is no such server, or no network; check data.url") from error
-        raise
-    with answer:
-        _check_status(answer, where)
-        begin = _beginning_of(answer)
-        if begin != (have if answer.status_code == 206 else 0):
-            partial.unlink(missing_ok=True)
-            raise _AgainError("the server gave another part than was asked for")
-        total = _total(answer)
-        note = {"where": where, "validator": _validator(answer)}
-        _write_apart(_note(partial), json.dumps(note).encode())
-        size = _write(answer, partial, begin)
-    if total is not None and size != total:
-        if size > total:
-            partial.unlink(missing_ok=True)
-        raise _AgainError(f"{size} of {total} bytes came")
-
-
-def _check_status(answer: requests.Response, where: str) -> None:
-    status = answer.status_code
-    if status in (200, 206):
-        return
-    if status in (404, 410):
-        hint = "check plate, mjd, fiber, release and data.url"
-        raise MissingFileError(f"{where}: no such file on the server; {hint}")
-    if status in (401, 403, 407):
-        raise UserError(
-            f"{where}: the server refuses this file (status {status}); is it public, and a proxy's login right?"
-        )
-    if status == 416 or status == 429 or status >= 500:
-        waiting = answer.headers.get("Retry-After", "")
-        raise _AgainError(f"status {status}", float(waiting) if waiting.isdigit() else None)
-    raise UserError(f"{where}: the server answers with status {status}; check data.url")
-
-
-def _beginning_of(answer: requests.Response) -> int:
-    """Place in the file of the first byte of an answer."""
-    if answer.status_code != 206:
-        return 0
-    match = re.match(r"bytes (\d+)-", answer.headers.get("Content-Range", ""))
-    return int(match[1]) if match else -1
-
-
-def _total(answer: requests.Response) -> int | None:
-    """Length of the whole file, if the server says it."""
-    match = re.search(r"/(\d+)$", answer.headers.get("Content-Range", ""))
-    if match:
-        return int(match[1])
-    length = answer.headers.get("Content-Length", "")
-    return int(length) if length.isdigit() and answer.status_code == 200 else None
-
-
-def _validator(answer: requests.Response) -> str:
-    """What tells whether the server's file is still the same; "" if it says nothing of that."""
-    tag = answer.headers.get("ETag", "")
-    return tag if tag and not tag.startswith("W/") else answer.headers.get("Last-Modified", "")
-
-
-def _chunks(answer: requests.Response) -> Iterator[bytes]:
-    """The body as it comes, not unpacked; one that ends too early just ends."""
-    import urllib3
-
-    try:
-        yield from answer.raw.stream(CHUNK // 16, decode_content=False)
-    except urllib3.exceptions.ProtocolError as error:
-        if "IncompleteRead" not in str(error):
-            raise
-
-
-def _write(answer: requests.Response, partial: Path, begin: int) -> int:
-    """Append an answer to a partial file; returns its size. Bytes are kept as they come, whatever they are called."""
-    with open(partial, "r+b" if begin else "wb") as stream:
-        stream.seek(begin)
-        stream.truncate()
-        since, counted = time.monotonic(), 0
-        for chunk in _chunks(answer):
-            stream.write(chunk)
-            counted += len(chunk)
-            passed = time.monotonic() - since
-            if passed > SPEED_WINDOW:
-                if counted < LEAST_SPEED * passed:
-                    raise _AgainError(f"less than {LEAST_SPEED} bytes a second came")
-                since, counted = time.monotonic(), 0
-        return stream.tell()
-
-
-# ------------------------------------------------------------------------------------------------------- checksums
-
-
-def _published_sha1(session: requests.Session, url: str, remote_path: str, folder: Path) -> str | None:
-    """What the survey's list of the file's folder says; None where there is no list, or the file is not in it.
-
-    The list's name is that of an entry of the folder's index, which differs by release. It is fetched once for a
-    folder, and kept beside the files.
+    Parameters as of :func:`fetch`.
     """
-    kept = folder / KEPT_LIST
-    sums: dict[str, str] = {}
-    try:
-        sums = read_json(kept)
-    except (OSError, ValueError):
-        found = _fetch_sha1_list(session, f"{url}{remote_path.rpartition('/')[0]}/")
-        if found is None:
-            return None
-        sums = found
-        _write_apart(kept, json.dumps(sums, indent=1, sort_keys=True).encode())
-    return sums.get(remote_path.rpartition("/")[2])
+    if any(os.path.exists(f"{folder}{path}") for folder in (mirror, overlay) if folder for path in remote_paths):
+        return 0
+    for server in servers:
+        if server.startswith("file://"):
+            return 0
+        for path in remote_paths:
+            try:
+                return size_of(session, f"{server.rstrip('/')}{path}")
+            except UserError:  # the download itself will say so
+                continue
+    return None
 
 
-def _fetch_sha1_list(session: requests.Session, folder: str) -> dict[str, str] | None:
-    """Checksums by name of a folder on the server; empty if it has no list, None if that could not be asked."""
-    import requests
-
-    try:
-        index = session.get(folder, timeout=TIMEOUT)
-        if index.status_code != 200:
-            return None
-        sums: dict[str, str] = {}
-        for name in sorted(set(_SHA1_LIST.findall(index.text))):
-            listed = session.get(f"{folder}{name}", timeout=TIMEOUT)
-            if listed.status_code == 200:
-                sums |= _checksums(listed.text)
-        return sums
-    except requests.RequestException:
-        return None
-
-
-def _checksums(text: str) -> dict[str, str]:
-    """Checksums by name of a list as sha1sum writes it; names with a folder in them are ignored."""
-    return {match[2]: match[1] for match in map(_SHA1_LINE.fullmatch, text.splitlines()) if match}
-
-
-# ----------------------------------------------------------------------------------------------------------- pieces
-
-
-def fetch_beginning(url: str, remote_path: str, local_path: Path) -> None:
+def fetch_beginning(
+    servers: Sequence[str], remote_path: str, mirror: Path | str, overlay: Path | str = ""
+) -> Path | None:
     """Get the first blocks of a large file, which hold its primary header, and keep them under a name of their own.
 
-    Parameters as of :func:`fetch`. A piece cannot be compared with the survey's checksum of the whole file. Where the
-    file cannot be had an empty one is left, so that what needs no header goes on; who deletes it asks again.
+    Parameters as of :func:`fetch`. A piece cannot be compared with the survey's checksum of the whole file.
+
+    Returns
+    -------
+    path or None
+        Where the piece is kept; None if no server has the file.
+
+    Raises
+    ------
+    UserError
+        If a server cannot be asked now, or the piece cannot be kept.
     """
-    if local_path.exists():
-        return
-    local_path.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        if url.startswith("file://"):
-            with open(Path(unquote(url.removeprefix("file://"))) / remote_path.lstrip("/"), "rb") as stream:
-                content = stream.read(BEGINNING)
-        else:
-            content = _first_bytes(f"{url.rstrip('/')}{remote_path}")
-    except (OSError, UserError):  # those of the network are
-        content = b""
-    _write_apart(local_path, content)
-
-
-def _first_bytes(where: str) -> bytes:
-    """The beginning of a file on a server, by a Range request; from a server that ignores it no more is read."""
-
-    def ask(session: requests.Session) -> Any:
-        with session.get(where, headers={"Range": f"bytes=0-{BEGINNING - 1}"}, stream=True, timeout=TIMEOUT) as answer:
-            _check_status(answer, where)
-            return answer.raw.read(BEGINNING, decode_content=False)
-
-    with _session() as session:
-        retrying = Retrying(
-            retry=retry_if_exception_type((_AgainError, OSError)), stop=stop_after_attempt(ATTEMPTS), wait=_BACKOFF,
-            reraise=True,
-        )  # fmt: skip
+    folders = [str(folder) for folder in (mirror, overlay) if folder]
+    for folder in folders:
+        if os.path.exists(local_path := Path(f"{folder}{remote_path}.header")):
+            return local_path
+    for server in servers:
         try:
-            return bytes(retrying(ask, session))
-        except _AgainError as error:
-            raise UserError(f"{where}: {error}") from error
+            content = _beginning(server.rstrip("/"), remote_path)
+        except MissingFileError:
+            continue
+
+        def keep(local_path: Path, content: bytes = content) -> Path:
+            write_apart(local_path, content)
+            return local_path
+
+        return _in_first_writable(folders, f"{remote_path}.header", keep)
+    return None
+
+
+def _beginning(server: str, remote_path: str) -> bytes:
+    if not server.startswith("file://"):
+        with new_session() as session:
+            return first_bytes(session, f"{server}{remote_path}", BEGINNING)
+    path = _in_folder(server, remote_path)
+    try:
+        with open(path, "rb") as stream:
+            return stream.read(BEGINNING)
+    except FileNotFoundError as error:
+        raise MissingFileError(f"{path}: no such file") from error
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read ({error.strerror})") from error
