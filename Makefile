@@ -8,6 +8,8 @@
 # make docs      write the schema and the table of the configuration anew
 # make lock      resolve the dependencies anew into requirements.lock, then correct envs/bosscal.yaml; to keep the
 #                versions that are there and only add or remove packages: make lock UPGRADE=
+# make fetch     get all that config.yaml needs of the survey, then everything runs without a network;
+#                make fetch DRY_RUN=1 says how many files and bytes would come
 # make clean     remove what the targets above made, but no results
 PYTHON ?= python3
 CORES ?= all
@@ -22,12 +24,18 @@ PIP = -m pip install --quiet --disable-pip-version-check
 LOCK_VENV = .venv-lock
 UV = uv==0.13.9
 
-.PHONY: run env check test test-all lint bench docs lock clean
+.PHONY: run fetch env check test test-all lint bench docs lock clean
 
 run: $(READY)
 	$(PY) -m snakemake --cores $(CORES)
 	@echo
 	@echo "Report: $$(pwd)/results/report/index.html"
+
+fetch: $(READY)
+	$(PY) -m snakemake --cores $(CORES) plan_fetch
+ifndef DRY_RUN
+	$(PY) -m snakemake --cores $(CORES) fetch
+endif
 
 env: $(READY)
 

@@ -17,7 +17,7 @@ from bosscal.noise.laws import LAWS
 from bosscal.run.configuration import Data
 from bosscal.run.lock import configuration_name, lock_run, refuse_old_results
 from bosscal.run.releases import read_releases, spec_paths
-from bosscal.run.sources import Source, source_of
+from bosscal.run.sources import Source, read_only, source_of
 from bosscal.survey.paths import finder
 
 PATH = REPOSITORY / "workflow/releases.yaml"
@@ -157,16 +157,16 @@ BOTH = {"BOSS_DATA_URL": OTHER, "BOSS_LOCAL_ROOT": "/shared"}
         ("dr17", {}, {}, Source(SDSS, "results/mirror", False)),
         ("dr12", {}, {"BOSS_DATA_URL": ""}, Source(SDSS, "results/mirror", False)),
         ("dr12", {}, {"BOSS_DATA_URL": OTHER}, Source(OTHER, OTHER_MIRROR, False)),
-        ("dr12", {}, BOTH, Source(OTHER, "/shared", False)),
-        ("dr12", {"url": SDSS}, BOTH, Source(SDSS, "/shared", False)),
-        ("dr12", {"url": SDSS, "mirror": "mine"}, BOTH, Source(SDSS, "mine", False)),
+        ("dr12", {}, BOTH, Source(OTHER, "/shared", False, overlay=OTHER_MIRROR)),
+        ("dr12", {"url": SDSS}, BOTH, Source(SDSS, "/shared", False, overlay="results/mirror")),
+        ("dr12", {"url": SDSS, "mirror": "mine"}, BOTH, Source(SDSS, "mine", False, overlay="results/mirror")),
         ("dr12", {"url": f"{SDSS}/"}, {}, Source(f"{SDSS}/", "results/mirror", False)),
         ("dr14", {"url": OTHER}, {}, Source(OTHER, OTHER_MIRROR, False)),
         ("dr12", {"url": {"dr12": OTHER}}, {}, Source(OTHER, OTHER_MIRROR, False)),
         ("dr14", {"url": {"dr12": OTHER}}, {}, Source(SDSS, "results/mirror", False)),
         ("dr12", {"url": {"dr12": None}}, {}, Source(SDSS, "results/mirror", False)),
         ("dr14", {"url": {"dr12": SDSS}}, {"BOSS_DATA_URL": OTHER}, Source(OTHER, OTHER_MIRROR, False)),
-        ("sim", {"url": OTHER}, BOTH, Source(OTHER, "/shared", False)),
+        ("sim", {"url": OTHER}, BOTH, Source(OTHER, "/shared", False, overlay=OTHER_MIRROR)),
         ("sim", {"url": {"sim": OTHER}}, {}, Source(OTHER, OTHER_MIRROR, False)),
     ],
 )
@@ -190,6 +190,27 @@ def test_wrong_url_of_the_environment_is_named(url):
     """Protects from a download that fails for a reason that the configuration does not show."""
     with pytest.raises(UserError, match=rf"\$BOSS_DATA_URL: '{url}' is not allowed; give server or mirror"):
         source_of("dr12", RELEASES["dr12"], Data(), {"BOSS_DATA_URL": url})
+
+
+def test_further_servers_are_those_of_the_release_alone():
+    """Protects a server that the user named from being left for another one."""
+    release = RELEASES["dr12"].model_copy(update={"fallbacks": (OTHER,)})
+    assert source_of("dr12", release, Data(), {}).fallbacks == (OTHER,)
+    assert source_of("dr12", release, Data(url=SDSS), {}).fallbacks == (OTHER,)
+    assert source_of("dr12", release, Data(url="https://example.com"), {}).fallbacks == ()
+
+
+def test_a_mirror_that_cannot_be_written_is_said_before_any_job(tmp_path, monkeypatch):
+    """Protects a user from looking for files in the wrong folder: the line names the setting and the other folder."""
+    shared = str(tmp_path / "shared" / "not yet")
+    source = Source(SDSS, shared, False, overlay="results/mirror")
+    assert read_only(source) == ""
+    monkeypatch.setattr(os, "access", lambda path, mode: str(path) != str(tmp_path))
+    assert read_only(source) == (
+        f"data.mirror {shared} cannot be written: what is missing there goes to results/mirror; "
+        "set data.mirror to a folder of your own to have all in one place"
+    )
+    assert read_only(Source(SDSS, "results/mirror", False)) == ""
 
 
 # ------------------------------------------------------------------------------------------------- the run's folder

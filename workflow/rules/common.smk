@@ -13,6 +13,9 @@ from snakemake.settings.types import ExecMode
 WORKFLOW = Path(workflow.basedir)
 SOURCE = WORKFLOW / "src"
 sys.path.insert(0, str(SOURCE))
+# The profile has imported the package from wherever it is installed, which may be another copy.
+for name in [name for name in sys.modules if name.partition(".")[0] == "bosscal"]:
+    del sys.modules[name]
 # Jobs find the package here too, whatever environment they run in.
 shell.prefix(f"export PYTHONPATH={shlex.quote(str(SOURCE))}; ")
 # Snakemake puts the interpreter's path into shell commands as it is: a blank in it would end every job.

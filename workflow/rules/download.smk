@@ -1,5 +1,10 @@
 # Files of the survey, one a job, in bossdata's layout. They are kept in the mirror, which runs may share and where a
 # file that is there is never fetched again; the run's own results have a link to each, or say why it cannot be had.
+from types import SimpleNamespace
+
+# Be kind to the survey's server: so many transfers at a time, unless --resources downloads=N says otherwise.
+if "downloads" not in workflow.global_resources:
+    workflow.register_resource("downloads", 4)
 
 
 def get_mirror(wildcards):
@@ -74,3 +79,57 @@ rule download:
         overlay=get_overlay,
     script:
         "../scripts/download.py"
+
+
+def get_all_files():
+    """(release, server path) of all that the configuration needs of the survey, each once."""
+    nights = [(release, FINDERS[release].get_platelist_path()) for release in RELEASES_WITHOUT_MJD]
+    sources = [(source[0], get_spec_path(*source)) for source in get_exposure_sources()]
+    frames = [
+        (release, path)
+        for folder, unit in get_folders("frames")
+        for release, plate_mjd in [folder.split("/")]
+        for path in get_frame_paths(SimpleNamespace(release=release, plate_mjd=plate_mjd, exposure=unit))
+    ]
+    return list(dict.fromkeys([*nights, *sources, *frames]))
+
+
+def get_all_headers():
+    """Pieces that stand for headers which spec files have lost."""
+    spectra = {(target.release, target.plate_mjd, target.fiber) for target in get_targets()}
+    return [
+        path
+        for release, plate_mjd, fiber in sorted(spectra)
+        for path in get_lost_header_files(SimpleNamespace(release=release, plate_mjd=plate_mjd, fiber=fiber))
+    ]
+
+
+def get_wanted(wildcards):
+    """What bosscal.survey.plan asks about each file that is not simulated."""
+    return [
+        (release, [path, *alternatives(RELEASES[release], path)], SOURCES[release].mirror, SOURCES[release].overlay)
+        for release, path in get_all_files()
+        if not SOURCES[release].simulated
+    ]
+
+
+# How many files and bytes would come. The few small ones that tell which these are come for it. It has no output, not
+# even a benchmark: so it is made whenever it is asked for.
+rule plan_fetch:
+    input:
+        lambda wildcards: get_listing() and get_spec_files(wildcards),
+    log:
+        "results/logs/plan_fetch/plan_fetch.log",
+    conda:
+        ENVIRONMENT
+    params:
+        code=code("plan_fetch.py"),
+        files=get_wanted,
+    script:
+        "../scripts/plan_fetch.py"
+
+
+# All that the configuration needs of the survey: then everything runs without a network.
+rule fetch:
+    input:
+        lambda wildcards: [get_input(*file) for file in get_all_files()] + get_all_headers(),
