@@ -5,11 +5,12 @@ Steps log with the standard library's ``logging``; a fault of ours leaves its tr
 
 from __future__ import annotations
 
+import errno
 import logging
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from contextlib import contextmanager, redirect_stderr, redirect_stdout, suppress
 from pathlib import Path
 from typing import Protocol, TextIO
 
@@ -114,15 +115,29 @@ def run_step(job: Job, work: Callable[[], Sequence[Failure] | None], collects: b
             return
         try:
             left_out = work()
-        except UserError as error:
-            logger.info("%s", error)
-            cause = "; ".join(str(error).splitlines())
+        except (UserError, OSError) as error:
+            cause = _cause(error)
+            logger.info("%s", cause)
             own = [Failure(job.rule, " ".join(job.wildcards), cause, str(job.log[0]))]
-            for path in job.output:
-                write_outcome(path, own)
-            note_failures(step, own)
+            try:
+                for path in job.output:
+                    write_outcome(path, own)
+                note_failures(step, own)
+            except OSError as second:  # there is no room for these either
+                raise UserError(_cause(second)) from second
         else:
             note_failures(step, left_out or [])
+
+
+def _cause(error: UserError | OSError) -> str:
+    """A mistake on one line; a disk without room is one, other errors of the system are raised again."""
+    if isinstance(error, UserError):
+        return "; ".join(str(error).splitlines())
+    # astropy gives no number of the error
+    if error.errno in (errno.ENOSPC, errno.EDQUOT) or "enough space on disk" in str(error):
+        where = error.filename or Path("results").resolve()
+        return f"{where}: no space left on device; make room there, and run again"
+    raise error
 
 
 @contextmanager
@@ -136,7 +151,8 @@ def logged(path: Pathlike) -> Iterator[None]:
         try:
             yield
         except UserError as error:
-            print(f"bosscal: {error}", file=log)
+            with suppress(OSError):
+                print(f"bosscal: {error}", file=log, flush=True)
         except Exception as error:  # anything else is ours: keep the traceback for the bug report
             logger.exception("failed")
             words = " ".join(str(error).split())

@@ -7,6 +7,8 @@ it failed, in its outcome or its log, and the run ends with those lines.
 from __future__ import annotations
 
 import logging
+import os
+import shutil
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,6 +18,7 @@ from bosscal.base.outcomes import Failure, unique
 STREAM_HANDLER = "DefaultStreamHandler"  # Snakemake's name of its handler that writes to the terminal
 _ENDS = ("At least one job did not complete successfully", "Exiting because a job execution failed")
 _TIDYING = "Removing output files of failed job"
+ROOM = 1_000_000  # bytes: a disk with less is full
 _OF_JOBS = ("RuleException", "CalledProcessError")
 
 
@@ -77,6 +80,8 @@ def _failure(record: logging.LogRecord) -> Failure:
         last = ""
     if last.startswith("bosscal: "):
         cause = last.removeprefix("bosscal: ")
+    elif shutil.disk_usage(".").free < ROOM or (os.path.exists("results") and shutil.disk_usage("results").free < ROOM):
+        cause = "no space left on device; make room there, and run again"
     else:
         cause = (
             "ended before it could say why, as a job does that is killed: most often because memory ran out; "

@@ -247,7 +247,10 @@ def find_mjd(platelist: Iterable[tuple[int, int, str, str]], plate: int, run2d: 
         return good[0]
     if good:
         choices = ", ".join(map(str, good))
-        raise UserError(f"plate {plate} was observed well on several nights: set mjd to one of {choices}")
+        raise UserError(
+            f"plate {plate} was observed well on several nights: set mjd to one of {choices}; "
+            "it may have been plugged anew in between, and then a fiber's number is another object's"
+        )
     if observed:
         choices = ", ".join(f"{mjd} ({quality})" for mjd, quality in observed)
         raise UserError(f"plate {plate} has no observation of quality 'good' in {run2d}: set mjd to use {choices}")
