@@ -386,7 +386,7 @@ def test_a_connection_that_breaks_is_continued(tmp_path):
 
 
 def test_the_proxy_of_the_environment_is_asked(tmp_path, monkeypatch):
-    """Protects users behind a proxy: it gets the request for a server that only it can reach; a bad address is named."""
+    """Protects users behind a proxy: it gets the request for a server that only it reaches; a bad one is named."""
     with serving(Behaviour(), listing=False) as (proxy, asked):
         monkeypatch.setenv("http_proxy", proxy)
         path, _ = fetch(["http://survey.invalid"], [PATH], tmp_path / "mirror")
@@ -530,7 +530,7 @@ def test_another_server_is_asked_where_one_fails(tmp_path):
         assert first in str(caught.value)
         assert second in str(caught.value)
     with serving(Behaviour(status=404)) as (first, _), serving(Behaviour(status=403)) as (second, _):
-        with pytest.raises(UserError, match="no such file on the server; .*; .* refuses this file") as caught:
+        with pytest.raises(UserError, match=r"no such file on the server; .*; .* refuses this file") as caught:
             fetch([first, second], [PATH], tmp_path / "none")
         assert not isinstance(caught.value, MissingFileError)
 

@@ -108,7 +108,10 @@ def test_mjd_is_the_only_good_night_of_the_reduction():
 @pytest.mark.parametrize(
     ("plate", "message"),
     [
-        (3615, "plate 3615 was observed well on several nights: set mjd to one of 55179, 55208; it may have been plugged"),
+        (
+            3615,
+            "plate 3615 was observed well on several nights: set mjd to one of 55179, 55208; it may have been plugged",
+        ),
         (3616, r"plate 3616 has no observation of quality 'good'.*55180 \(bad\)"),
         (9999, "plate 9999 is not in the platelist of v5_7_0"),
     ],

@@ -41,9 +41,7 @@ class Progress:
 
     ON_TERMINAL, IN_LOG = 5.0, 30.0  # s
 
-    def __init__(
-        self, name: str, terminal: TextIO | None = None, clock: Callable[[], float] = time.monotonic
-    ) -> None:
+    def __init__(self, name: str, terminal: TextIO | None = None, clock: Callable[[], float] = time.monotonic) -> None:
         if terminal is None and sys.__stderr__ is not None and sys.__stderr__.isatty():
             terminal = sys.__stderr__
         self._name, self._terminal, self._clock = name, terminal, clock
