@@ -18,7 +18,7 @@ from bosscal.calibration.budget import APPROXIMATIONS
 from bosscal.noise.law import SKY_SUFFIX
 from bosscal.noise.laws import LAWS, label_of
 from bosscal.survey.exposure import Header
-from bosscal.survey.fetch import Fetched
+from bosscal.survey.inputs import Fetched
 from bosscal.survey.targets import Target
 
 if TYPE_CHECKING:
