@@ -372,15 +372,36 @@ def test_figures_have_units_and_say_simulated(default_run, fiber):
 
 
 def test_report_stands_alone_and_says_simulated(default_run):
-    """Protects a report that is mailed to someone: nothing outside it, and no doubt about what the data are."""
-    html = (default_run.results / "report/index.html").read_text(encoding="utf-8")
-    assert html.count("data:image/png;base64,") == 15
-    assert not re.search(r'(src|href)="(?!data:|#)', html)
-    assert "Simulated data: every number and figure" in html
-    assert "The tutorial's numbers" not in html  # those are of the real plate
-    for name in ("numpy", "snakemake", "spFrame-b1-00158842.fits.gz"):
-        assert name in html
-    assert str(default_run.folder) not in html
+    """Protects a report that is read from a folder: every link leads to a file among the results, none to a network,
+    and there is no doubt about what the data are."""
+    report = default_run.results / "report"
+    pages = [report / "index.html", *(report / "pages").glob("*.html")]
+    assert len(pages) == 1 + 5 + 2
+    linked = set()
+    for page in pages:
+        html = page.read_text(encoding="utf-8")
+        for link in re.findall(r'(?:src|href)="([^"#]+)', html):
+            if not link.startswith("data:"):
+                linked.add((page.parent / link).resolve())
+        assert "Simulated data: every number and figure" in html
+        assert str(default_run.folder) not in html
+    assert all(path.is_file() for path in linked), sorted(linked)
+    images = {path for path in linked if path.suffix in (".png", ".pdf")}
+    assert images == set((default_run.results / "figures").resolve().rglob("*.p*"))
+    assert "The tutorial's numbers" not in (report / "index.html").read_text("utf-8")  # those are of the real plate
+    provenance = (report / "pages/provenance.html").read_text("utf-8")
+    for name in ("numpy", "snakemake", "spFrame-b1-00158842.fits.gz", "extract_frame"):
+        assert name in provenance
+
+
+def test_default_run_is_ok(default_run):
+    """Protects the first look: of the shipped configuration nothing is bad, and its table says so too."""
+    table = Table.read(default_run.results / "report/pages/summary.ecsv")
+    assert set(table["status"]) == {"ok"}
+    assert len(table) == 5
+    assert (default_run.results / "report/pages/summary.csv").read_text("utf-8").count("\n") == 6
+    size = sum(path.stat().st_size for path in (default_run.results / "report").rglob("*") if path.is_file())
+    assert size < 6_000_000
 
 
 def test_snakemakes_own_report_has_all_captions(default_run, tmp_path):

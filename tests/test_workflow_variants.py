@@ -120,8 +120,17 @@ def test_a_whole_plate_has_figures_of_exposures_instead_of_fibers(default_run, t
     dark = np.flatnonzero(fibers.dark) + 1
     assert sorted(outliers["fiber"]) == sorted(dark[dark > 500])
     assert set(outliers["reason"]) == {"dead", "unplugged"}
-    html = (workflow.results / "report/index.html").read_text(encoding="utf-8")
-    assert all(f"fiber {fiber} (" in html for fiber in outliers["fiber"])
+    pages = workflow.results / "report/pages"
+    html = (pages / "plate-sim-6641-56383.html").read_text(encoding="utf-8")
+    assert all(f">fiber {fiber}<" in html for fiber in outliers["fiber"])
+    assert html.count("<circle class=") > 2 * 990  # by fiber and on the focal plane, each with a link
+    assert len(list(pages.glob("sim-6641-56383-*-b?-00158842.html"))) == 1000
+    scripts = [path.stat().st_size for path in (pages / "data").glob("*.js")]
+    assert len(scripts) == 1000
+    assert max(scripts) <= 40_000
+    assert not list((pages / "data").glob("*.ecsv"))
+    size = sum(path.stat().st_size for path in (workflow.results / "report").rglob("*") if path.is_file())
+    assert size < 60_000_000
 
 
 def renamed_reduction(source, target):
@@ -256,5 +265,6 @@ def test_one_spectrum_in_two_releases(tmp_path, real_data):
     assert later["noise_ratio_median"] > 1.07 > 1.03 > later["noise_ratio_thrucorr"] > 0.98
     figures = sorted(path.name for path in (workflow.results / "figures/dr14").glob("*releases*"))
     assert figures == ["6148-56209-0743-releases.pdf", "6148-56209-0743-releases.png"]
-    assert "Two releases of dr14/6148-56209-0743" in (workflow.results / "report/index.html").read_text("utf-8")
+    page = next((workflow.results / "report/pages").glob("dr14-6148-56209-0743-*.html"))
+    assert "Two releases of dr14/6148-56209-0743" in page.read_text("utf-8")
     assert workflow.planned() == {}

@@ -28,7 +28,7 @@ from bosscal.base.provenance import code_digest
 from bosscal.figures import kinds
 from bosscal.noise.laws import LAWS
 from bosscal.run import lock
-from bosscal.run.configuration import read_configuration
+from bosscal.run.configuration import read_configuration, shown
 from bosscal.run.releases import alternatives, read_releases, spec_paths
 from bosscal.run.sources import SIMULATED, contradictions, read_only, source_of
 from bosscal.run.terminal import Terminal
@@ -105,9 +105,12 @@ def get_input(release, server_path):
 FAILED = {step: attempts for step, (attempts, _) in noted_failures().items()}
 
 
-def failed_before(rule, *outputs):
-    """A parameter of every step: a step that failed has another one than it ran with, and so is made again."""
-    return lambda wildcards: FAILED.get(step_name(rule, wildcards, outputs), 0)
+def failed_before(rule, *outputs, judges=()):
+    """A parameter of every step: a step that failed has another one than it ran with, and so is made again.
+
+    So is one whose inputs a later step, of those that judge them, found wrong.
+    """
+    return lambda wildcards: sum(FAILED.get(step_name(name, wildcards, outputs), 0) for name in (rule, *judges))
 
 
 def code(script):

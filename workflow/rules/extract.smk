@@ -38,7 +38,7 @@ rule extract_frame:
     resources:
         mem_mb=700,
     params:
-        failed_before=failed_before("extract_frame"),
+        failed_before=failed_before("extract_frame", judges=["calibrate"]),
         code=code("extract_frame.py"),
         names=get_frame_paths,
     script:

@@ -1,4 +1,4 @@
-# One page with everything: what was run, the numbers, the figures, and what they were made from.
+# Pages with everything: what was run, how it stands, the numbers, the curves, and what they were made from.
 # The script finds every file by its name, so that the order of the inputs does not matter.
 
 
@@ -53,6 +53,10 @@ def get_frame_exposures(wildcards):
     return [f"results/extract_frame/{folder}/{unit}.npz" for folder, unit in get_folders("frames")]
 
 
+def get_frame_predictions(wildcards):
+    return [f"results/calibrate/{folder}/{unit}.npz" for folder, unit in get_folders("frames")]
+
+
 def get_spec_exposures(wildcards):
     """The npz of camera exposures from spec files, by each the table that the same job writes."""
     return {
@@ -73,8 +77,11 @@ rule report:
         plates=get_plates_figures,
         outliers=get_outliers,
         exposures=get_frame_exposures,
+        predictions=get_frame_predictions,
+        coadds=lambda wildcards: [rules.collect_coadds.output.coadds] if get_spectra() else [],
     output:
         report(f"{REPORT}/index.html", caption="../report/report.rst", category="Report"),
+        directory(f"{REPORT}/pages"),
     log:
         f"{REPORT.replace('results', 'results/logs', 1)}/report.log",
     benchmark:
@@ -91,6 +98,8 @@ rule report:
         },
         simulated=[name for name, source in SOURCES.items() if source.simulated],
         mask_allow=CONFIGURATION.mask_allow,
+        mask_bits=paths.mask_bits(),
+        configuration=shown(CONFIGURATION),
         targets=lambda wildcards: [target.to_dict() for target in get_targets()],
         failures=get_failures,
         # Written beside the tables of spec files, by the same jobs.

@@ -1,17 +1,21 @@
-"""Write the report: one page, readable without a network."""
+"""Write the report: pages that need no network."""
 
+import subprocess
+import time
 from dataclasses import replace
+from importlib.metadata import version
 from pathlib import Path
 
 from bosscal.base.errors import made_with
-from bosscal.base.files import write_text
 from bosscal.base.log import amount, logger, run_step
 from bosscal.base.outcomes import Failure, read_outcome, sort_out, unique
 from bosscal.base.provenance import library_versions
 from bosscal.base.tables import read_table
 from bosscal.figures import kinds
-from bosscal.report import render
+from bosscal.report.pages import Content, Image, Run, write_pages
+from bosscal.report.statuses import read_thresholds
 from bosscal.results.comparison import stack
+from bosscal.results.spectrum import read_spectrum
 from bosscal.survey.exposure import CameraExposure
 from bosscal.survey.inputs import INPUTS, read_record
 from bosscal.survey.targets import Target
@@ -19,40 +23,34 @@ from bosscal.survey.targets import Target
 
 def by_name(paths):
     """Files by release and name without suffix, which is how targets and plates call them."""
-    return {f"{Path(path).parent.name}/{Path(path).stem}": Path(path) for path in paths}
+    return {f"{Path(path).parent.name}/{Path(path).stem}": path for path in paths}
 
 
-def figures_of(target, files, releases):
-    """PNG bytes of a target's figures, by a few words on what each shows; those of all its exposures once."""
-    named = {
-        f"{kind.words} of {target.key}": files[f"{target.key}{kind.suffix}"]
-        for kind in kinds.of_spectra(target.products)
-        if f"{target.key}{kind.suffix}" in files
-    }
+def images_of(target, files, others):
+    """Figures of a target, with those of all its exposures."""
     whole = f"{target.folder}-{target.fiber:04d}"
-    for kind, name in (
+    wanted = [
+        *((kind, target.key) for kind in kinds.of_spectra(target.products)),
         *((kind, whole) for kind in (*kinds.OF_COADDS, *kinds.OF_RELEASES)),
         *((kind, target.folder) for kind in kinds.OF_FOCAL_PLANES),
-    ):
-        if path := releases.pop(f"{name}{kind.suffix}", None):
-            named[f"{kind.words} of {name}"] = path
-    for kind in kinds.OF_RUNS:  # with the first target
-        for name in [name for name in releases if name.endswith(kind.suffix)]:
-            named[kind.words] = releases.pop(name)
-    return {words: path.read_bytes() for words, path in named.items()}
+    ]
+    found = files | others
+    images = [
+        Image(f"{kind.words} of {name}", found[f"{name}{kind.suffix}"])
+        for kind, name in wanted
+        if f"{name}{kind.suffix}" in found
+    ]
+    for kind in kinds.OF_RUNS:
+        images += [Image(kind.words, path) for name, path in others.items() if name.endswith(kind.suffix)]
+    return images if target.products == "spec" else images[: len(kinds.OF_SPECTRA)]
 
 
-def plates_of(files, outliers):
-    """Figures and tables of whole plates, if there are any."""
-    if not files:
-        return {}
-    of_plates = tuple(kind.suffix for kind in kinds.OF_PLATES)
-    figures = {name: path.read_bytes() for name, path in files.items()}
-    return {
-        "overviews": {name: png for name, png in figures.items() if name.endswith(of_plates)},
-        "exposures": {name: png for name, png in figures.items() if not name.endswith(of_plates)},
-        "outliers": stack([read_table(path) for path in outliers]) if outliers else [],
-    }
+def plates_of(files):
+    """Figures of whole plates, by release/plate-mjd."""
+    plates = {}
+    for name, path in files.items():
+        plates.setdefault("-".join(name.split("-")[:2]), []).append(Image(f"Plate and camera exposure {name}", path))
+    return plates
 
 
 def headers_of(exposures, spec_exposures):
@@ -91,8 +89,55 @@ def records_of(headers, simulated):
     }
 
 
-def main(run, targets, files, spec_exposures, failures, simulated, output):
-    """Write the page from what there is of tables, figures and camera exposures; returns why the rest is missing."""
+def benchmarks(folder=Path("results/benchmarks")):
+    """(rule, jobs, seconds, largest memory [MB]) of the jobs on record, read last and no input: they rerun nothing."""
+    rows = []
+    for of_rule in sorted(path for path in folder.glob("*") if path.is_dir()):
+        lines = [path.read_text(encoding="utf-8").splitlines() for path in of_rule.rglob("*.tsv")]
+        facts = [
+            dict(zip(*(line.split("\t") for line in of_job[:2]), strict=False)) for of_job in lines if len(of_job) > 1
+        ]
+        seconds = sum(_number(fact.get("s")) for fact in facts)
+        memory = max((_number(fact.get("max_rss")) for fact in facts), default=0.0)
+        rows.append((of_rule.name, len(facts), seconds, memory))
+    return rows
+
+
+def _number(text):
+    """A number of a benchmark; 0 for what was too short to be measured."""
+    try:
+        return float(text)
+    except (TypeError, ValueError):
+        return 0.0
+
+
+def commit_of(folder):
+    """The commit of the code, if it lies in a repository."""
+    command = ["git", "-C", str(folder), "rev-parse", "--short", "HEAD"]
+    try:
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return ""
+
+
+class Spectra:
+    """The targets' spectra and focal positions, from the npz of their camera exposures."""
+
+    def spectrum(self, target):
+        return read_spectrum(self._path("extract_frame", target), self._path("calibrate", target), target)
+
+    def focal_positions(self, target):
+        exposure = CameraExposure.read(self._path("extract_frame", target))
+        places = zip(exposure.xfocal.tolist(), exposure.yfocal.tolist(), strict=True)
+        return dict(zip(exposure.fiber.tolist(), places, strict=True))
+
+    @staticmethod
+    def _path(step, target):
+        return f"results/{step}/{target.folder}/{target.unit}.npz"
+
+
+def main(run, targets, files, spec_exposures, failures, simulated, bits, output):
+    """Write the pages from what there is of tables, figures and camera exposures; returns why the rest is missing."""
     made = {}
     for name, paths in files.items():
         made[name], of_step = sort_out(paths)
@@ -104,20 +149,34 @@ def main(run, targets, files, spec_exposures, failures, simulated, output):
     targets = in_table(targets, summary) if summary is not None else []
     figures, releases = by_name(made["figures"]), by_name(made["releases"])
     headers = list(headers_of(made["exposures"], spec_exposures))
-    html = render(
-        run=run | {"summary": files["summary"][0]},
+    spectra = Spectra()
+    content = Content(
+        run=Run(
+            **run,
+            summary=files["summary"][0],
+            version=version("bosscal"),
+            commit=commit_of(Path(__file__).parent),
+            versions=library_versions(),
+            written=time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime()),
+        ),
         targets=targets,
         summary=summary,
         budget=stack([read_table(path) for path in made["budget"]]) if made["budget"] else None,
-        figures=[figures_of(target, figures, releases) for target in targets if not target.whole_plate],
-        plates=plates_of(by_name(made["plates"]), made["outliers"]),
+        coadds=read_table(made["coadds"][0]) if made["coadds"] else None,
+        outliers=stack([read_table(path) for path in made["outliers"]]) if made["outliers"] else None,
+        images={target.key: images_of(target, figures, releases) for target in targets if not target.whole_plate}
+        | plates_of(by_name(made["plates"])),
         headers=headers,
         records=records_of(headers, simulated),
         failures={failure: costs.get(failure, []) for failure in failures},
-        versions=library_versions(),
+        thresholds=read_thresholds(),
+        spectrum_of=spectra.spectrum,
+        focal_positions=spectra.focal_positions,
+        bits=bits,
+        benchmarks=benchmarks(),
     )
-    write_text(output, html)
-    logger.info("%d targets, %d figures, wrote %s", len(targets), len(figures) + len(made["plates"]), amount(output))
+    number = write_pages(content, Path(output))
+    logger.info("%d targets, %d pages, wrote %s", len(targets), number, amount(output))
     return failures
 
 
@@ -126,7 +185,7 @@ if "snakemake" in globals():
     run_step(
         snakemake,
         lambda: main(
-            {name: params[name] for name in ("releases", "sources", "mask_allow")},
+            {name: params[name] for name in ("releases", "sources", "mask_allow", "configuration")},
             [Target(**target) for target in params.targets],
             {
                 "comparisons": list(files.comparisons),
@@ -137,10 +196,12 @@ if "snakemake" in globals():
                 "plates": list(files.plates),
                 "outliers": list(files.outliers),
                 "exposures": list(files.exposures),
+                "coadds": list(files.coadds),
             },
             params.spec_exposures,
             [Failure(**failure) for failure in params.failures],
             params.simulated,
+            params.mask_bits,
             snakemake.output[0],
         ),
         collects=True,

@@ -11,7 +11,7 @@ from pathlib import Path
 from bosscal.base.files import Pathlike
 
 PACKAGE = Path(__file__).parent.parent
-DATA_SUFFIXES = (".j2", ".yaml")
+DATA_SUFFIXES = (".j2", ".yaml", ".css", ".js")
 LIBRARIES = ("numpy", "astropy", "matplotlib", "bossdata", "snakemake", "pyyaml")
 
 

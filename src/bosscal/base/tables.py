@@ -57,6 +57,12 @@ def build_table(values: Mapping[str, Any], columns: Mapping[str, tuple[str, str]
 
 def write_table(path: Pathlike, table: Table) -> None:
     """Write an astropy table as ECSV: text with units, descriptions and masked values."""
+    with replacing(path) as temporary:
+        plain(table).write(temporary, format="ascii.ecsv", overwrite=True)
+
+
+def plain(table: Table) -> Table:
+    """The same table, whose masked columns are written quickly."""
     from astropy.table import MaskedColumn, Table
 
     class Plain(MaskedColumn):  # type: ignore[misc]
@@ -66,8 +72,7 @@ def write_table(path: Pathlike, table: Table) -> None:
             return np.ndarray.__getitem__(self, item) if isinstance(item, int) else super().__getitem__(item)
 
     columns = [Plain(column) if isinstance(column, MaskedColumn) else column for column in table.itercols()]
-    with replacing(path) as temporary:
-        Table(columns, meta=table.meta, copy=False).write(temporary, format="ascii.ecsv", overwrite=True)
+    return Table(columns, meta=table.meta, copy=False)
 
 
 def read_table(path: Pathlike) -> Table:

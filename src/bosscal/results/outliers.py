@@ -279,7 +279,7 @@ def sky_line_ratio(exposure: FrameExposure, allowed_bits: int) -> NDArray[np.flo
         Ratio of the 68 % quantiles of |residual|/rms: 1 for noise as expected. NaN with too few pixels to tell.
     """
     valid = good_pixels(exposure.emask, exposure.eivar, allowed_bits)
-    line = valid & _on_sky_line(exposure.esky)
+    line = valid & on_sky_line(exposure.esky)
     beside = valid & ~line
 
     eflux = exposure.eflux.astype(np.float64)
@@ -295,7 +295,7 @@ def sky_line_ratio(exposure: FrameExposure, allowed_bits: int) -> NDArray[np.flo
     return ratio
 
 
-def _on_sky_line(esky: NDArray) -> NDArray[np.bool_]:
+def on_sky_line(esky: NDArray) -> NDArray[np.bool_]:
     """Where the sky is much brighter than the 25 % quantile of its block of rows. 2D[nfiber, nrow] of bool."""
     nfiber, nrow = esky.shape
     nblock = -(-nrow // _SKY_BLOCK)

@@ -489,6 +489,12 @@ def _default(field: FieldInfo, shown: Shown) -> str:
     return f"`{field.default}`"
 
 
+def shown(configuration: Configuration) -> str:
+    """A configuration as YAML, with what it leaves to defaults: for the report."""
+    content = configuration.model_dump(mode="json", exclude_none=True)
+    return str(yaml.safe_dump(content, sort_keys=False, allow_unicode=True, default_flow_style=None, width=110))
+
+
 def put_table(readme: str, table: str) -> str:
     """README.md with its table of all keys replaced.
 

@@ -1,0 +1,473 @@
+"""The pages of a report, each as HTML by its path below the report's folder.
+
+``index.html`` is the start page; all others lie in ``pages/``: a page for each target and for each whole plate, one on
+provenance, scripts and styles in ``assets/``, curves in ``data/``. Figures and tables stay where the rules wrote them,
+and are linked.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import jinja2
+import numpy as np
+
+from bosscal.base.outcomes import Failure
+from bosscal.base.tables import plain
+from bosscal.noise.law import SKY_SUFFIX
+from bosscal.noise.laws import LAWS, label_of
+from bosscal.report import assets, templates
+from bosscal.report import rows as cells
+from bosscal.report.plots import by_fiber, focal_plane
+from bosscal.report.series import mask_counts, panels_of, script_of, table_of
+from bosscal.report.statuses import (
+    LEVELS,
+    SIGNS,
+    Level,
+    Status,
+    Thresholds,
+    judge,
+    of_inputs,
+    reasons,
+    worst,
+)
+from bosscal.results.spectrum import Spectrum
+from bosscal.survey.exposure import FrameExposure, Header
+from bosscal.survey.inputs import Fetched
+from bosscal.survey.targets import Target
+
+if TYPE_CHECKING:
+    from astropy.table import Table
+
+ASSETS, TEMPLATES = (Path(str(package.__file__)).parent for package in (assets, templates))
+PAGES = "pages"
+FEW = 30  # lines of what needs a look that the start page shows at once
+
+
+@dataclass(frozen=True)
+class Image:
+    """A figure: a few words on what it shows, and its PNG; a PDF of the same name lies beside it."""
+
+    words: str
+    path: str
+
+
+@dataclass(frozen=True)
+class Run:
+    """What was run: titles and expected laws of the releases, sources of the files, and the configuration."""
+
+    releases: Mapping[str, tuple[str, str]]
+    sources: Mapping[str, str]
+    mask_allow: Sequence[str]
+    summary: str
+    configuration: str
+    version: str
+    commit: str
+    versions: Mapping[str, str]
+    written: str  # when, for the page on provenance alone: the others are the same for the same inputs
+
+
+@dataclass(frozen=True)
+class Content:
+    """All that pages are made from.
+
+    Attributes
+    ----------
+    targets : list of Target
+        Those that could be made, a row of ``summary`` each.
+    summary, budget, coadds, outliers : astropy.table.Table or None
+    images : dict
+        Images of each target by its key, and of each plate by release/plate-mjd.
+    headers : list of Header
+        Of every camera exposure that was read.
+    records : dict
+        Release and server path of every input to how it came to the mirror; None where that is not known.
+    failures : dict
+        What could not be made, to the names of the targets that it costs.
+    spectrum_of : callable
+        A target's spectrum, to draw its curves.
+    focal_positions : callable
+        XFOCAL, YFOCAL [mm] of the fibers of a camera exposure by fiber number, of one target.
+    bits : dict
+        Value of every SPPIXMASK bit by name.
+    benchmarks : list of (rule, jobs, seconds, largest memory [MB])
+    """
+
+    run: Run
+    targets: Sequence[Target]
+    summary: Table | None
+    budget: Table | None
+    coadds: Table | None
+    outliers: Table | None
+    images: Mapping[str, Sequence[Image]]
+    headers: Sequence[Header]
+    records: Mapping[tuple[str, str], Fetched | None]
+    failures: Mapping[Failure, Sequence[str]]
+    thresholds: Thresholds
+    spectrum_of: Callable[[Target], Spectrum]
+    focal_positions: Callable[[Target], Mapping[int, tuple[float, float]]]
+    bits: Mapping[str, int]
+    benchmarks: Sequence[tuple[str, int, float, float]] = field(default_factory=tuple)
+
+
+@dataclass(frozen=True)
+class Judged:
+    """A target with its row, and how it stands."""
+
+    target: Target
+    row: Any
+    statuses: Sequence[Status]
+
+    @property
+    def level(self) -> Level:
+        return worst(self.statuses)
+
+    @property
+    def sign(self) -> str:
+        return SIGNS[self.level]
+
+    @property
+    def reasons(self) -> list[str]:
+        return reasons(self.statuses)
+
+    @property
+    def page(self) -> str:
+        """Name of its page."""
+        return f"{self.target.key.replace('/', '-')}.html"
+
+
+def write_pages(content: Content, index: Path) -> int:
+    """Write all pages beside and below the start page; returns how many there are."""
+    number = 0
+    for name, text in pages_of(content, index.parent):
+        path = index.parent / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(text if isinstance(text, bytes) else text.encode("utf-8"))
+        number += name.endswith(".html")
+    return number
+
+
+def pages_of(content: Content, folder: Path) -> Iterator[tuple[str, str | bytes]]:
+    """(path below the report's folder, content) of every file of a report; ``folder`` is where it will lie."""
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(TEMPLATES), autoescape=True, undefined=jinja2.StrictUndefined,
+        trim_blocks=True, lstrip_blocks=True,
+    )  # fmt: skip
+    simulated = sorted({header.release for header in content.headers if header.simulated})
+    common = {
+        "run": content.run,
+        "simulated": simulated,
+        "all_simulated": all(header.simulated for header in content.headers),
+        "title": ", ".join(title for title, _ in content.run.releases.values()),
+        "signs": SIGNS,
+        "levels": LEVELS,
+        "label_of": label_of,
+        "sky_suffix": SKY_SUFFIX,
+        "spectrum_name": lambda target: target.key if len(content.run.releases) > 1 else target.name,
+    }
+
+    def page(template: str, **values: Any) -> str:
+        return environment.get_template(f"{template}.html.j2").render(**common, **values)
+
+    judged = list(_judged(content, simulated))
+    plates = list(dict.fromkeys(each.target.folder for each in judged if each.target.whole_plate))
+    yield "index.html", page("index", root=f"{PAGES}/", **_start(content, judged, plates))
+    if content.summary is not None:
+        yield from _exports(content.summary, judged)
+    yield f"{PAGES}/provenance.html", page("provenance", root="", **_provenance(content))
+    yield f"{PAGES}/thresholds.html", page("thresholds", root="", thresholds=content.thresholds)
+    for number, each in enumerate(judged):
+        spectrum = content.spectrum_of(each.target)
+        panels = panels_of(spectrum)
+        data = f"data/{each.page.removesuffix('.html')}"
+        yield f"{PAGES}/{data}.js", script_of(spectrum, panels, content.bits)
+        if not each.target.whole_plate:
+            yield f"{PAGES}/{data}.ecsv", _ecsv(table_of(spectrum, panels))
+        yield f"{PAGES}/{each.page}", page(
+            "target", root="", each=each, data=data, spectrum=spectrum, panels=panels,
+            previous=judged[number - 1] if number else None,
+            following=judged[number + 1] if number + 1 < len(judged) else None,
+            others=_others(each, judged), plate=each.target.folder if each.target.folder in plates else None,
+            images=_linked(content.images.get(each.target.key, ()), folder / PAGES),
+            story=_story(spectrum), masks=mask_counts(spectrum.exposure.mask, spectrum.exposure.ivar, content.bits),
+            columns=_columns(each.row, content.summary), coadd=_coadd_of(each.target, content.coadds),
+        )  # fmt: skip
+    for name in plates:
+        yield f"{PAGES}/{_plate_page(name)}", page("plate", root="", **_plate(name, content, judged, folder / PAGES))
+    for path in sorted(ASSETS.iterdir()):
+        if path.suffix in (".js", ".css"):
+            yield f"{PAGES}/assets/{path.name}", path.read_bytes()
+
+
+def _judged(content: Content, simulated: Sequence[str]) -> Iterator[Judged]:
+    """Every target with how it stands."""
+    if content.summary is None:
+        return
+    by_exposure = {(header.release, header.plate, header.mjd, header.camera, header.expnum): header
+                   for header in content.headers}  # fmt: skip
+    for target, row in zip(content.targets, content.summary, strict=True):
+        header = by_exposure[target.release, target.plate, target.mjd, target.camera, target.expnum]
+        statuses = judge(_facts(row, header), content.thresholds.spectra)
+        records = [content.records.get((target.release, name)) for name, _ in header.inputs]
+        statuses.append(of_inputs(records, target.release in simulated))
+        if (coadd := _coadd_of(target, content.coadds)) is not None:
+            statuses += judge(coadd, content.thresholds.coadds)
+        yield Judged(target, row, statuses)
+
+
+def _facts(row: Any, header: Header) -> dict[str, Any]:
+    """A row of the summary with what is judged besides its own columns."""
+    facts = {name: row[name] for name in row.colnames}
+    readnoise = [value for value in header.readnoise if np.isfinite(value)]
+    seen = sum(int(row[name]) for name in ("npix", "npix_masked", "npix_uncalibrated"))
+    return facts | {
+        "skychi2": np.ma.masked if header.skychi2 is None else header.skychi2,
+        "readnoise_low": min(readnoise, default=np.ma.masked),
+        "readnoise_high": max(readnoise, default=np.ma.masked),
+        "masked_fraction": int(row["npix_masked"]) / seen if seen else np.ma.masked,
+    }
+
+
+def _coadd_of(target: Target, coadds: Table | None) -> Any:
+    """The row of the coadd that a spectrum from a full spec file is in, if there is one."""
+    if coadds is None or target.products != "spec":
+        return None
+    wanted = (target.release, target.plate, target.mjd, target.fiber)
+    for row in coadds:
+        if (str(row["release"]), row["plate"], row["mjd"], row["fiber"]) == wanted:
+            return row
+    return None
+
+
+def _others(each: Judged, judged: Sequence[Judged]) -> list[Judged]:
+    """The other camera exposures of the same fiber."""
+    target = each.target
+    return [
+        other
+        for other in judged
+        if other is not each
+        and (other.target.release, other.target.plate, other.target.mjd, other.target.fiber)
+        == (target.release, target.plate, target.mjd, target.fiber)
+    ]
+
+
+def _linked(images: Sequence[Image], folder: Path) -> list[dict[str, str]]:
+    """Images by their paths as seen from a folder."""
+    links = []
+    for image in images:
+        png = os.path.relpath(image.path, folder)
+        links.append({"words": image.words, "png": png, "pdf": f"{png.removesuffix('.png')}.pdf"})
+    return links
+
+
+def _plate_page(folder: str) -> str:
+    return f"plate-{folder.replace('/', '-')}.html"
+
+
+# ----------------------------------------------------------------------------------------------------------- start
+
+
+def _start(content: Content, judged: Sequence[Judged], plates: Sequence[str]) -> dict[str, Any]:
+    """What the start page shows."""
+    counts = {level: sum(each.level == level for each in judged) for level in LEVELS}
+    standing_out = sorted((each for each in judged if each.level != "ok"), key=lambda each: -LEVELS.index(each.level))
+    summary = content.summary
+    rows = [
+        {
+            "each": each,
+            "readnoise": cells.readnoise(each.row),
+            "calibration": [cells.cell(each.row, name, form) for name, _, form in cells.CALIBRATION],
+            "left_out": " / ".join(str(each.row[name]) for name in cells.LEFT_OUT),
+            "noise": [cells.cell(each.row, name, form) for name, _, form in cells.NOISE],
+            "ratio": cells.cell(each.row, "noise_ratio_median", "{:.3f}"),
+            "best": "–" if np.ma.is_masked(each.row["noise_best"]) else label_of(str(each.row["noise_best"])),
+            "fit": [cells.fit(each.row, name, digits) for name, _, digits in cells.FIT],
+        }
+        for each in judged
+    ]
+    published = cells.published()
+    return {
+        "rows": rows,
+        "counts": counts,
+        "standing_out": standing_out,
+        "few": FEW,
+        "failures": [(failure, cells.few(names)) for failure, names in content.failures.items()],
+        "plates": [(name, _plate_page(name)) for name in plates],
+        "nplates": len({each.target.plate_mjd for each in judged}),
+        "exposures": _exposures(content, judged),
+        "laws": LAWS.values(),
+        "without_header": sum(header.origin == "lost" for header in content.headers),
+        "borrowed_header": sum(header.origin == "spCFrame" for header in content.headers),
+        "budget": cells.budget_rows(content.budget) if content.budget is not None else [],
+        "origin": cells.origin(content.budget, published) if content.budget is not None else "",
+        "published": cells.published_rows(content.targets, summary, published) if summary is not None else [],
+        "source": published["source"],
+        "thresholds": content.thresholds,
+        **(cells.of_all(summary) if summary is not None else {}),
+    }
+
+
+def _exposures(content: Content, judged: Sequence[Judged]) -> list[dict[str, Any]]:
+    """A row for every camera exposure, with the worst of its targets."""
+    found: dict[tuple[Any, ...], list[Judged]] = {}
+    for each in judged:
+        target = each.target
+        found.setdefault((target.release, target.plate_mjd, target.camera, target.expnum), []).append(each)
+    headers = {(h.release, f"{h.plate:04d}-{h.mjd}", h.camera, h.expnum): h for h in content.headers}
+    rows = []
+    for key, of_exposure in found.items():
+        header = headers[key]
+        ratios = [each.row["noise_ratio_median"] for each in of_exposure]
+        ratios = [float(ratio) for ratio in ratios if not np.ma.is_masked(ratio)]
+        level = max((each.level for each in of_exposure), key=LEVELS.index)
+        rows.append(
+            {
+                "name": " ".join(str(part) for part in key[:3]) + f" #{key[3]}",
+                "level": level,
+                "sign": SIGNS[level],
+                "spectra": len(of_exposure),
+                "not_ok": sum(each.level != "ok" for each in of_exposure),
+                "readnoise": "/".join(f"{value:.2f}" for value in header.readnoise),
+                "skychi2": "–" if header.skychi2 is None else f"{header.skychi2:.3f}",
+                "seeing": "–" if header.seeing is None else f"{header.seeing:.2f}",
+                "airmass": "–" if not header.altitude else f"{1 / np.sin(np.deg2rad(header.altitude)):.2f}",
+                "exptime": f"{header.exptime:.0f}",
+                "ratio": f"{np.median(ratios):.3f}" if ratios else "–",
+            }
+        )
+    return rows
+
+
+def _exports(summary: Table, judged: Sequence[Judged]) -> Iterator[tuple[str, bytes]]:
+    """The summary with the statuses, as ECSV and as CSV."""
+    from astropy.table import Column
+
+    table = summary.copy()
+    table.add_column(Column([each.level for each in judged], "status", description="ok, look or bad"), 0)
+    why = ["; ".join(each.reasons) for each in judged]
+    table.add_column(Column(why, "reasons", description="why it is not ok"), 1)
+    yield f"{PAGES}/summary.ecsv", _ecsv(table).encode("utf-8")
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(table.colnames)
+    for row in table:
+        writer.writerow(["" if np.ma.is_masked(value) else value for value in row])
+    yield f"{PAGES}/summary.csv", text.getvalue().encode("utf-8")
+
+
+def _ecsv(table: Table) -> str:
+    text = io.StringIO()
+    plain(table).write(text, format="ascii.ecsv")
+    return text.getvalue()
+
+
+def _provenance(content: Content) -> dict[str, Any]:
+    """What the page on provenance shows."""
+    inputs = sorted({(name, sha1, header.release) for header in content.headers for name, sha1 in header.inputs})
+    return {
+        "inputs": [(name, sha1, content.records.get((release, name))) for name, sha1, release in inputs],
+        "benchmarks": content.benchmarks,
+    }
+
+
+# ---------------------------------------------------------------------------------------------------------- target
+
+
+def _story(spectrum: Spectrum) -> list[dict[str, str]]:
+    """The steps from detected electrons to flux, with the median of this spectrum's numbers in each."""
+    exposure, measurement = spectrum.exposure, spectrum.measurement
+    good = measurement.compared[0]
+
+    def median(values: Any, digits: int = 3) -> str:
+        known = np.asarray(values, dtype=np.float64)[good]
+        known = known[np.isfinite(known)]
+        return f"{np.median(known):.{digits}g}" if known.size else "–"
+
+    steps = [("Detected electrons", "N", "what the CCD counted in a row, sky included", measurement.electrons[0])]
+    if isinstance(exposure, FrameExposure):
+        tutorial = spectrum.tutorial
+        steps += [
+            ("Flat fields", "e = N / (superflat × fiber flat)", "divides by what the CCD and the fiber let through",
+             measurement.flat[0]),
+            ("Bin size", "R = 10⁻⁴ / Δ", "Δ is the width of the row in log₁₀ of the wavelength", tutorial.bin_ratio[0]),
+            ("Flux calibration vector", "S", "electrons for a flux of one, from standard stars", exposure.spcalib[0]),
+            ("Flux correction", "A", "makes the exposures of a spectrum agree", exposure.corr[0]),
+            ("Flux distortion", "D", "what is left over the focal plane", tutorial.distort_at_rows[0]),
+        ]  # fmt: skip
+    steps.append(("Flux", "f = e R A D / S", "1e-17 erg/s/cm²/Å", exposure.flux[0]))
+    return [
+        {"step": step, "equation": equation, "words": words, "median": median(values)}
+        for step, equation, words, values in steps
+    ]
+
+
+def _columns(row: Any, summary: Table | None) -> list[tuple[str, str, str, str]]:
+    """(name, value, unit, description) of every number of a target's row."""
+    assert summary is not None  # whoever has a row has a table
+    shown = []
+    for name in summary.colnames:
+        value = row[name]
+        words = "–" if np.ma.is_masked(value) else f"{value:.6g}" if isinstance(value, np.floating) else str(value)
+        shown.append((name, words, str(summary[name].unit or ""), summary[name].info.description or ""))
+    return shown
+
+
+# ----------------------------------------------------------------------------------------------------------- plate
+
+
+def _plate(name: str, content: Content, judged: Sequence[Judged], folder: Path) -> dict[str, Any]:
+    """What the page of a whole plate shows."""
+    of_plate = [each for each in judged if each.target.folder == name]
+    exposures: dict[str, list[Judged]] = {}
+    for each in of_plate:
+        exposures.setdefault(f"{each.target.camera}-{each.target.expnum:08d}", []).append(each)
+    shown = []
+    for unit, spectra in exposures.items():
+        places = content.focal_positions(spectra[0].target)
+        points = [
+            (each.target.fiber, each.row["noise_ratio_median"], each.page, each.level, str(each.row["objtype"]))
+            for each in spectra
+        ]
+        shown.append({"unit": unit, "by_fiber": by_fiber(points), "focal_plane": focal_plane(points, places),
+                      "spectra": len(spectra), "not_ok": sum(each.level != "ok" for each in spectra)})  # fmt: skip
+    release, plate_mjd = name.split("/")
+    outliers = []
+    if content.outliers is not None:
+        pages = {(each.target.camera, each.target.expnum, each.target.fiber): each.page for each in of_plate}
+        plate, mjd = map(int, plate_mjd.split("-"))
+        of_this = [
+            row for row in content.outliers
+            if (str(row["release"]), row["plate"], row["mjd"]) == (release, plate, mjd)
+        ]  # fmt: skip
+        outliers = _merged(of_this, pages)
+    return {
+        "name": name,
+        "release": release,
+        "plate_mjd": plate_mjd,
+        "exposures": shown,
+        "outliers": outliers,
+        "history": sorted(_exposures(content, of_plate), key=lambda row: str(row["name"])),
+        "images": _linked(content.images.get(name, ()), folder),
+    }
+
+
+def _merged(outliers: Sequence[Any], pages: Mapping[tuple[str, int, int], str]) -> list[dict[str, Any]]:
+    """Fibers that stand out, each once for a reason, with the camera exposures in which it does."""
+    found: dict[tuple[int, str], dict[str, Any]] = {}
+    for row in outliers:
+        key = int(row["fiber"]), str(row["reason"])
+        entry = found.setdefault(
+            key,
+            {
+                "fiber": key[0], "reason": key[1], "objtype": str(row["objtype"]), "line": str(row["line"]), "in": [],
+                "page": pages.get((str(row["camera"]), int(row["expnum"]), key[0]), ""),
+            },
+        )  # fmt: skip
+        entry["in"].append(f"{row['camera']} #{row['expnum']}")
+    return [found[key] for key in sorted(found)]

@@ -1,0 +1,205 @@
+"""The report in a real browser, offline: tables that sort, search and filter, curves that zoom, paper, and nothing that
+an accessibility engine finds."""
+
+import os
+import shutil
+import subprocess
+
+import pytest
+
+pytestmark = [pytest.mark.workflow, pytest.mark.slow]
+
+BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+WIDTHS = (360, 768, 1280, 1920)
+
+
+@pytest.fixture(scope="module")
+def browser():
+    """A browser of the system's; on Debian it is installed if it is not there."""
+    api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    found = next(filter(None, map(shutil.which, BROWSERS)), None)
+    if found is None and os.geteuid() == 0 and shutil.which("apt-get"):
+        subprocess.run(["apt-get", "install", "-y", "-qq", "chromium"], capture_output=True, check=False)
+        found = shutil.which("chromium")
+    if found is None:
+        pytest.skip("there is no Chromium here, and none can be installed")
+    with api.sync_playwright() as playwright:
+        instance = playwright.chromium.launch(executable_path=found, args=["--no-sandbox"])
+        yield instance
+        instance.close()
+
+
+@pytest.fixture
+def opened(browser):
+    """Opens pages; afterwards, none may have complained or asked for anything but files."""
+    complaints, contexts = [], []
+
+    def open_page(path, width=1280, scheme="light", watched=True, **options):
+        context = browser.new_context(
+            viewport={"width": width, "height": 900}, color_scheme=scheme, offline=True, **options
+        )
+        contexts.append(context)
+        page = context.new_page()
+        if not watched:
+            page.goto(path.resolve().as_uri())
+            return page
+        page.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.on("requestfailed", lambda request: complaints.append(request.url))
+        page.on(
+            "request",
+            lambda request: None if request.url.startswith(("file:", "data:")) else complaints.append(request.url),
+        )
+        page.goto(path.resolve().as_uri())
+        return page
+
+    yield open_page
+    for context in contexts:
+        context.close()
+    assert complaints == []
+
+
+@pytest.fixture(scope="module")
+def report(default_run):
+    return default_run.results / "report"
+
+
+@pytest.fixture(scope="module")
+def target_page(report):
+    return report / "pages/sim-6641-56383-0001-r1-00158842.html"
+
+
+def rows(page, table="#table-spectra"):
+    """Text of the rows of a table that are shown."""
+    return page.locator(f"{table} tbody tr").all_inner_texts()
+
+
+def choice(page, name):
+    """The list of values that the table of spectra is filtered by."""
+    return page.locator(".filters label", has_text=name).locator("select").first
+
+
+def test_the_table_sorts_searches_and_filters(opened, report):
+    """Protects the way to one spectrum among many."""
+    page = opened(report / "index.html")
+    assert len(rows(page)) == 5
+    heading = page.locator("#table-spectra thead th", has_text="fiber").first
+    heading.click()
+    assert "-0001-" in rows(page)[0]
+    heading.click()
+    assert "-0486-" in rows(page)[0]
+    page.locator("input[type=search]").first.fill("0486")
+    assert len(rows(page)) == 2
+    page.locator("input[type=search]").first.fill("")
+    choice(page, "OBJTYPE").select_option("QSO")
+    assert len(rows(page)) == 2
+    choice(page, "camera").select_option("b1[0]")
+    assert len(rows(page)) == 1
+    choice(page, "status").select_option("✓ ok")
+    assert len(rows(page)) == 1
+
+
+def test_a_link_leads_to_the_target_and_on(opened, report):
+    """Protects the ways between pages: to a target, to the next, to another exposure of the fiber, and back."""
+    page = opened(report / "index.html")
+    page.get_by_role("link", name="6641-56383-0001-b1-00158842").first.click()
+    assert page.title().startswith("6641-56383-0001-b1-00158842")
+    page.locator("a[rel=next]").click()
+    assert page.title().startswith("6641-56383-0001-r1-00158842")
+    page.get_by_role("link", name="b1[0]").click()
+    assert page.title().startswith("6641-56383-0001-b1-00158842")
+    page.get_by_role("link", name="Provenance").click()
+    page.get_by_role("link", name="Thresholds").click()
+    page.get_by_role("link", name="Report").click()
+    assert page.title().startswith("From detected electrons")
+
+
+def test_curves_zoom_and_tell_where_the_cursor_is(opened, target_page):
+    """Protects the curves: all panels are drawn, dragging zooms all of them, the cursor names wavelength and row, and
+    another exposure can be laid over."""
+    page = opened(target_page)
+    page.wait_for_selector("#curves-here[data-drawn]")
+    panels = page.locator(".uplot")
+    assert panels.count() == 7
+    over = panels.first.locator(".u-over")
+    over.scroll_into_view_if_needed()
+    box = over.bounding_box()
+    page.mouse.move(box["x"] + box["width"] / 2, box["y"] + 40)
+    told = panels.first.locator(".u-legend .u-value").first
+    page.wait_for_function("() => document.querySelector('.u-legend .u-value').textContent.includes('row')")
+    before = float(told.inner_text().split(" ")[0])
+    page.mouse.move(box["x"] + box["width"] * 0.3, box["y"] + 40)
+    page.mouse.down()
+    page.mouse.move(box["x"] + box["width"] * 0.4, box["y"] + 40, steps=5)
+    page.mouse.up()
+    page.mouse.move(box["x"] + box["width"] / 2, box["y"] + 40)
+    page.wait_for_function(
+        f"() => Math.abs(parseFloat(document.querySelector('.u-legend .u-value').textContent) - {before}) > 200"
+    )
+    page.locator("#overlays input").check()
+    page.wait_for_function("() => document.querySelectorAll('.uplot')[0].querySelectorAll('.u-series').length === 5")
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_no_page_is_wider_than_the_screen(opened, report, target_page, width):
+    """Protects phones and large screens: only tables and code scroll sideways, by themselves."""
+    for path in (
+        report / "index.html",
+        target_page,
+        report / "pages/provenance.html",
+        report / "pages/thresholds.html",
+    ):
+        page = opened(path, width)
+        assert page.evaluate("document.documentElement.scrollWidth") <= width, path.name
+
+
+def test_it_can_be_read_without_scripts(opened, report, target_page):
+    """Protects readers whose browser runs none: tables and figures are there."""
+    page = opened(report / "index.html", java_script_enabled=False)
+    assert len(rows(page)) == 5
+    page = opened(target_page, java_script_enabled=False)
+    assert page.locator("figure img").count() == 3
+
+
+@pytest.mark.parametrize("paper", ["A4", "Letter"])
+def test_paper_loses_no_column(opened, report, paper, tmp_path):
+    """Protects print: every cell of the widest table lies on the page."""
+    page = opened(report / "index.html", width=790 if paper == "A4" else 816)
+    page.emulate_media(media="print")
+    page.evaluate("dispatchEvent(new Event('beforeprint'))")
+    right = page.evaluate(
+        "Math.max(...Array.from(document.querySelectorAll('td, th'), (cell) => cell.getBoundingClientRect().right))"
+    )
+    assert right <= page.viewport_size["width"]
+    page.pdf(path=tmp_path / "report.pdf", format=paper)
+    assert (tmp_path / "report.pdf").stat().st_size > 10_000
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_an_accessibility_engine_finds_nothing(opened, report, target_page, scheme):
+    """Protects readers with a screen reader, a keyboard or weak eyes: contrast, landmarks, names, alternatives."""
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe-playwright-python is not installed")
+    for path in (
+        report / "index.html",
+        target_page,
+        report / "pages/provenance.html",
+        report / "pages/thresholds.html",
+    ):
+        page = opened(path, scheme=scheme, watched=False)  # the engine itself asks for styles, in vain
+        if path == target_page:
+            page.wait_for_selector("#curves-here[data-drawn]")
+        found = axe.Axe().run(page)
+        assert found.violations_count == 0, f"{path.name}\n{found.generate_report()}"
+
+
+def test_hostile_words_are_shown_as_words(opened, default_run, tmp_path):
+    """Protects the reader from what a configuration or a file may say: it is text on the page, and never runs."""
+    workflow = default_run.copy(tmp_path)
+    table = workflow.results / "compare/summary.ecsv"
+    hostile = "<script>document.title='taken'</script>"
+    content = table.read_text(encoding="utf-8")
+    table.write_text(content.replace(" QSO ", f' "{hostile}" '), encoding="utf-8")
+    workflow.run("--", "results/report/index.html")
+    page = opened(workflow.results / "report/index.html")
+    assert page.title() != "taken"
+    assert any(hostile in row for row in rows(page))

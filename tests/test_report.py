@@ -1,0 +1,239 @@
+"""The report: what is judged how, curves that survive their packing, pages that are safe to open."""
+
+import base64
+import hashlib
+import json
+import re
+import zlib
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import yaml
+from conftest import REPOSITORY
+
+from bosscal.report.pages import ASSETS, TEMPLATES
+from bosscal.report.plots import by_fiber, focal_plane
+from bosscal.report.series import _packed, _runs, mask_counts, mask_runs, panels_of, script_of, table_of
+from bosscal.report.statuses import (
+    Check,
+    Status,
+    judge,
+    of_inputs,
+    read_thresholds,
+    reasons,
+    worst,
+)
+from bosscal.results.coadds import COADD_COLUMNS
+from bosscal.results.comparison import COLUMNS
+from bosscal.survey.inputs import STRUCTURE, SURVEY_SHA1, Fetched
+from bosscal.survey.paths import mask_bits
+
+THRESHOLDS = read_thresholds()
+FACTS = {"skychi2", "readnoise_low", "readnoise_high", "masked_fraction"}
+GOOD = {
+    "npix": 3000, "pipeline_max_reldiff": 6e-8, "tutorial_max_reldiff": 0.0206, "band": "red", "flux_max_reldiff": 0.0,
+    "ivar_max_reldiff": 0.0, "noise_ratio_median": 1.0, "noise_law": "optimal_noisy", "sky_term": "sky fibers",
+    "skychi2": 1.2, "readnoise_low": 2.5, "readnoise_high": 2.9, "masked_fraction": 0.15, "npix_nonfinite": 0,
+    "header": "file", "thrucorr": "none",
+}  # fmt: skip
+
+# --------------------------------------------------------------------------------------------------------- statuses
+
+
+def test_thresholds_are_of_columns_that_there_are():
+    """Protects every threshold from judging nothing, and from having no origin."""
+    assert {check.column for check in THRESHOLDS.spectra} <= set(COLUMNS) | FACTS
+    assert {check.column for check in THRESHOLDS.coadds} <= set(COADD_COLUMNS)
+    for check in (*THRESHOLDS.spectra, *THRESHOLDS.coadds):
+        assert len(check.origin) > 10
+        assert check.values or check.ok != (None, None)
+    topics = {check.topic for check in (*THRESHOLDS.spectra, *THRESHOLDS.coadds)}
+    assert topics >= {"calibration", "flux", "ivar", "noise", "sky", "read noise", "masked fraction", "photometry"}
+
+
+def test_a_good_spectrum_is_ok():
+    """Protects the user from alarms where nothing is wrong."""
+    assert worst(judge(GOOD, THRESHOLDS.spectra)) == "ok"
+    assert reasons(judge(GOOD, THRESHOLDS.spectra)) == []
+
+
+@pytest.mark.parametrize(
+    ("fault", "level", "words"),
+    [
+        ({"npix": 0}, "look", "pixels that can be compared is 0"),
+        ({"pipeline_max_reldiff": 2e-6}, "look", "the exact model's calibration is 2e-06, not ≤ 1e-06"),
+        ({"pipeline_max_reldiff": 0.009}, "bad", "the exact model's calibration is 0.009"),
+        ({"tutorial_max_reldiff": 0.04}, "look", "the tutorial's calibration is 0.04"),
+        ({"tutorial_max_reldiff": 0.01, "band": "blue", "readnoise_low": 2.0, "readnoise_high": 2.2,
+          "masked_fraction": 0.01}, "look", "the tutorial's calibration is 0.01"),
+        ({"flux_max_reldiff": 0.02}, "bad", "flux is 0.02"),
+        ({"ivar_max_reldiff": 0.02}, "bad", "ivar is 0.02"),
+        ({"noise_ratio_median": 1.17}, "look", "predicted variance is 1.17, not 0.965–1.1"),
+        ({"noise_ratio_median": 1.05, "noise_law": "readnoise_weighted"}, "look", "is 1.05, not 0.955–1.02"),
+        ({"noise_ratio_median": 0.78}, "bad", "predicted variance is 0.78"),
+        ({"noise_ratio_median": np.nan}, "bad", "predicted variance is nan"),
+        ({"sky_term": "no sky model"}, "bad", "sky term of the noise is from: no sky model"),
+        ({"skychi2": 1.8}, "look", "SKYCHI2"),
+        ({"readnoise_high": 4.5}, "look", "the largest read noise"),
+        ({"readnoise_low": 0.1}, "bad", "the least read noise"),
+        ({"masked_fraction": 0.7}, "bad", "mask bit"),
+        ({"npix_nonfinite": 3}, "look", "to a number that is none is 3"),
+        ({"header": "lost"}, "look", "lost"),
+        ({"thrucorr": "unknown"}, "look", "position correction T"),
+    ],
+)  # fmt: skip
+def test_each_fault_changes_the_status(fault, level, words):
+    """Protects the judgement: what is wrong is seen, as bad as it is, and said in words with the number."""
+    found = judge(GOOD | fault, THRESHOLDS.spectra)
+    assert worst(found) == level
+    (reason,) = reasons(found)
+    assert words in reason
+
+
+def test_what_is_not_there_is_not_judged():
+    """Protects spec files, which do not tell everything, from being bad for it."""
+    nothing = {name: np.ma.masked for name in ("pipeline_max_reldiff", "tutorial_max_reldiff", "flux_max_reldiff")}
+    assert worst(judge(GOOD | nothing, THRESHOLDS.spectra)) == "ok"
+
+
+def test_files_that_nobody_verified_need_a_look():
+    """Protects from trusting downloads that the survey's checksums did not confirm."""
+    fetched = Fetched("downloaded", "https://example.org", "/a", SURVEY_SHA1, "0", 1)
+    assert of_inputs([fetched], simulated=False).level == "ok"
+    for records in ([fetched, replace(fetched, verified=STRUCTURE)], [None]):
+        assert of_inputs(records, simulated=False).level == "look"
+        assert of_inputs(records, simulated=True).level == "ok"
+
+
+def test_the_worst_counts_and_comes_first():
+    """Protects the order of reasons, and thresholds that contradict themselves."""
+    found = [Status("ok", "a"), Status("look", "b", "first"), Status("bad", "c", "second")]
+    assert worst(found) == "bad"
+    assert reasons(found) == ["second", "first"]
+    assert worst([]) == "ok"
+    assert len({Status(level, "").sign for level in ("ok", "look", "bad")}) == 3
+    with pytest.raises(ValueError, match="what is ok is not within what needs a look"):
+        Check(topic="a", column="a", words="a", origin="a", ok=(None, 2.0), look=(None, 1.0))
+
+
+# ----------------------------------------------------------------------------------------------------------- curves
+
+
+def unpacked(content, number):
+    """What a page's script makes of the bytes, written anew."""
+    values, total, place = [], 0, 0
+    while len(values) < number:
+        value = shift = 0
+        while True:
+            byte = content[place]
+            place += 1
+            value |= (byte & 0x7F) << shift
+            shift += 7
+            if not byte & 0x80:
+                break
+        total += -(value + 1) // 2 if value % 2 else value // 2
+        values.append(total)
+    return np.array(values), content[place:]
+
+
+def test_packed_values_are_those_of_before_to_half_a_step():
+    """Protects curves from their packing: small and huge numbers of either sign, and gaps."""
+    rng = np.random.default_rng(1)
+    values = np.concatenate([rng.normal(0, 1, 500), rng.normal(0, 1e9, 50), [0.0, -0.004, 1e12]])
+    values[[0, 7, 8, 530]] = np.nan
+    found, rest = unpacked(_packed(values, 0.01), len(values))
+    assert rest == b""
+    known = np.isfinite(values)
+    np.testing.assert_allclose(found[known] * 0.01, values[known], rtol=1e-15, atol=0.005 + 1e-12)
+    assert _runs(~known) == [[0, 0], [7, 8], [530, 530]]
+
+
+def test_a_spectrum_has_its_curves_in_a_script_and_a_table(red_exposure, red_prediction):
+    """Protects the numbers behind the curves: to a twentieth of the error in the script, exact in the table, in few
+    bytes, with nothing in a name that could end the script."""
+    from bosscal.calibration.measurement import measure
+    from bosscal.results.spectrum import Spectrum
+    from bosscal.survey.targets import Target
+
+    fiber = int(red_exposure.fiber[0])
+    target = Target("sim", 6641, 56383, fiber, "red", "r1", 0, 158842, "frames")
+    one = slice(0, 1)
+    measurement = measure(red_exposure, red_prediction.calib).take(one)
+    spectrum = Spectrum(target, red_exposure.take(one), red_prediction.take(one), measurement)
+    panels = panels_of(spectrum)
+    script = script_of(spectrum, panels, mask_bits())
+    assert len(script) <= 40_000
+    key, _, words = script.removeprefix("bosscal.hand_over(").removesuffix(");\n").partition(",")
+    assert json.loads(key) == target.key
+    content = json.loads(words)
+    packed = zlib.decompress(base64.b64decode(content["packed"]))
+    number = content["number"]
+    wavelengths, packed = unpacked(packed, number)
+    np.testing.assert_allclose(wavelengths * 0.01, 10 ** spectrum.exposure.loglam[0], atol=0.006)
+    table = table_of(spectrum, panels)
+    for panel, facts in zip(panels, content["panels"], strict=True):
+        for curve, fact in zip(panel.curves, facts["curves"], strict=True):
+            found, packed = unpacked(packed, number)
+            known = np.isfinite(curve.values)
+            assert _runs(~known) == content["gaps"][fact["gaps"]]
+            np.testing.assert_allclose(found[known] * curve.step, curve.values[known], atol=0.51 * curve.step)
+            np.testing.assert_array_equal(np.ma.filled(table[curve.name], np.nan)[known], curve.values[known])
+            assert table[curve.name].info.description
+    assert packed == b""
+    (flux, error, _), good = panels[0].curves, spectrum.exposure.ivar[0] > 0
+    assert flux.step <= np.percentile(error.values[good & np.isfinite(error.values)], 6) / 20
+    assert (table["row"] == spectrum.exposure.row).all()
+    hostile = replace(target, release="</script><b>")
+    assert "<" not in script_of(replace(spectrum, target=hostile), panels, {}).partition(",")[2]
+
+
+def test_mask_bits_are_named_and_counted():
+    """Protects the names at the cursor and the answer to which bit costs most, the sign bit of the mask included."""
+    bits = {"LOW": 1, "HIGH": 2, "TOP": 1 << 31}
+    mask = np.array([0, 1, 1, 3, -(1 << 31), 0, 2])
+    assert mask_runs(mask, bits) == [[1, 2, "LOW"], [3, 3, "LOW HIGH"], [4, 4, "TOP"], [6, 6, "HIGH"]]
+    ivar = np.array([1, 1, 0, 1, 1, 1, 1])
+    assert mask_counts(mask, ivar, bits) == [("HIGH", 2, 1), ("LOW", 2, 1), ("TOP", 1, 1)]
+
+
+# ------------------------------------------------------------------------------------------------------------ pages
+
+
+def test_points_of_a_plate_name_their_fibers_and_escape_what_files_say():
+    """Protects plots without scripts: each point is a link with its fiber, and a hostile OBJTYPE is shown as text."""
+    points = [
+        (1, 1.02, "one.html", "ok", "QSO"),
+        (2, np.ma.masked, "two.html", "bad", "<b>&"),
+        (3, 9.0, "x", "look", ""),
+    ]
+    plot = by_fiber(points)
+    assert plot.count("<circle") == 2
+    assert "fiber 1 (QSO): 1.020, ok" in plot
+    assert 'href="one.html"' in plot
+    plane = focal_plane(points, {1: (0.0, 10.0), 2: (5.0, 5.0), 3: (np.nan, 0.0)})
+    assert plane.count("<title>") == 2
+    assert "&lt;b&gt;&amp;" in plane
+    assert "<b>" not in plane
+    assert focal_plane(points, {}) == ""
+
+
+def test_what_others_wrote_is_what_they_published():
+    """Protects the report from scripts that somebody changed: versions, licences and checksums are on record."""
+    entries = yaml.safe_load((ASSETS / "vendored.yaml").read_text(encoding="utf-8"))
+    for entry in entries:
+        content = (ASSETS / entry["file"]).read_bytes()
+        assert hashlib.sha256(content).hexdigest() == entry["sha256"], entry["file"]
+    listed = {entry["file"] for entry in entries}
+    own = {"report.css", "report.js", "curves.js", "__init__.py", "vendored.yaml"}
+    assert {path.name for path in ASSETS.iterdir() if path.is_file()} == listed | own
+    for package in {entry["package"].partition("-")[0] for entry in entries}:
+        assert any(entry["package"].startswith(package) and "LICENSE" in entry["file"] for entry in entries)
+
+
+def test_nothing_is_asked_of_a_network():
+    """Protects pages that are read offline: our own scripts, styles and templates name no server to load from."""
+    for path in (*TEMPLATES.glob("*.j2"), *ASSETS.glob("[cr]*.[cj]s*")):
+        for address in re.findall(r"""(?:src|url\(|import|fetch)\s*[=(]?\s*["']?(https?:[^"')]+)""", path.read_text()):
+            pytest.fail(f"{path.name}: {address}")
+    assert (REPOSITORY / "src/bosscal/report/thresholds.yaml").is_file()
