@@ -10,6 +10,8 @@
 #                versions that are there and only add or remove packages: make lock UPGRADE=
 # make fetch     get all that config.yaml needs of the survey, then everything runs without a network;
 #                make fetch DRY_RUN=1 says how many files and bytes would come
+# make pack      report, figures and tables in one archive, results/report.tar.gz
+# make vendor    fetch the scripts of others that the report uses anew (needs npm)
 # make clean     remove what the targets above made, but no results
 PYTHON ?= python3
 CORES ?= all
@@ -24,7 +26,7 @@ PIP = -m pip install --quiet --disable-pip-version-check
 LOCK_VENV = .venv-lock
 UV = uv==0.13.9
 
-.PHONY: run fetch env check test test-all lint bench docs lock clean
+.PHONY: run fetch pack vendor env check test test-all lint bench docs lock clean
 
 run: $(READY)
 	$(PY) -m snakemake --cores $(CORES)
@@ -70,6 +72,14 @@ bench: $(READY)
 
 docs: $(READY)
 	$(PY) -m bosscal.run.configuration
+
+PACKED = report figures compare budget outliers calib
+pack:
+	@tar -czf results/report.tar.gz -C results $$(cd results && ls -d $(PACKED) 2>/dev/null)
+	@echo "results/report.tar.gz: open report/index.html in it"
+
+vendor: $(READY)
+	$(PY) tests/vendor.py
 
 lock:
 	$(PYTHON) -m venv --clear $(LOCK_VENV)

@@ -155,7 +155,7 @@ def test_noise_law(copy):
     copy.follow("Add a noise law", 1)
     copy.check(
         """
-from bosscal.report import NOISE
+from bosscal.report.rows import NOISE
 from bosscal.run.releases import read_releases
 assert list(LAWS)[-1] == "photons"
 assert PREDICTIONS[-2:] == ("photons", "photons_sky")

@@ -12,7 +12,7 @@ from bosscal.base.outcomes import Failure, read_outcome, sort_out, unique
 from bosscal.base.provenance import library_versions
 from bosscal.base.tables import read_table
 from bosscal.figures import kinds
-from bosscal.report.pages import Content, Image, Run, write_pages
+from bosscal.report.pages import PAGES, Content, Image, Run, write_pages
 from bosscal.report.statuses import read_thresholds
 from bosscal.results.comparison import stack
 from bosscal.results.spectrum import read_spectrum
@@ -176,7 +176,8 @@ def main(run, targets, files, spec_exposures, failures, simulated, bits, output)
         benchmarks=benchmarks(),
     )
     number = write_pages(content, Path(output))
-    logger.info("%d targets, %d pages, wrote %s", len(targets), number, amount(output))
+    logger.info("%d targets, %d pages", len(targets), number)
+    logger.info("wrote %s and %s", amount(output), Path(output).parent / PAGES)
     return failures
 
 
@@ -196,6 +197,7 @@ if "snakemake" in globals():
                 "plates": list(files.plates),
                 "outliers": list(files.outliers),
                 "exposures": list(files.exposures),
+                "predictions": list(files.predictions),
                 "coadds": list(files.coadds),
             },
             params.spec_exposures,

@@ -126,14 +126,17 @@ class Judged:
 
     @property
     def level(self) -> Level:
+        """The worst of its statuses."""
         return worst(self.statuses)
 
     @property
     def sign(self) -> str:
+        """What tells its level without color."""
         return SIGNS[self.level]
 
     @property
     def reasons(self) -> list[str]:
+        """Why not all is well, the bad ones first."""
         return reasons(self.statuses)
 
     @property

@@ -44,6 +44,7 @@ READNOISE = tuple(f"rdnoise{amplifier}" for amplifier in range(4))
 
 
 def cell(row: Any, name: str, form: str) -> str:
+    """A value of a row in words; a dash where there is none."""
     value = row[name]
     if np.ma.is_masked(value):
         return "–"
@@ -65,6 +66,7 @@ def fit(row: Any, name: str, digits: int) -> str:
 
 
 def readnoise(row: Any) -> str:
+    """Read noise of the four amplifiers [electrons]."""
     return "/".join(f"{row[name]:.2f}" for name in READNOISE)
 
 
