@@ -20,7 +20,7 @@ sys.executable = shlex.quote(sys.executable)
 
 from bosscal.base.errors import UserError
 from bosscal.base.files import read_json
-from bosscal.base.outcomes import noted_failures, step_name, unique
+from bosscal.base.outcomes import noted_failures, read_outcome, step_name, unique
 from bosscal.base.provenance import code_digest
 from bosscal.figures import kinds
 from bosscal.noise.laws import LAWS
@@ -28,6 +28,7 @@ from bosscal.run import lock
 from bosscal.run.configuration import read_configuration
 from bosscal.run.releases import alternatives, read_releases, spec_paths
 from bosscal.run.sources import SIMULATED, contradictions, source_of
+from bosscal.run.tables import read_target_table
 from bosscal.run.terminal import Terminal
 from bosscal.run.written import read_written
 from bosscal.survey import paths, targets
@@ -59,10 +60,15 @@ with user_errors():
         if os.path.exists("config.yaml"):
             workflow.configfiles.append("config.yaml")  # for reports, and for jobs far away
     CONFIGURATION = read_configuration(config, RELEASES, paths.mask_bits(), WRITTEN)
-    REQUESTS = targets.parse_requests(CONFIGURATION.targets)
+    QUERY = CONFIGURATION.query
+    ENTRIES, PLACES = (
+        read_target_table(CONFIGURATION.table, RELEASES, CONFIGURATION.release) if CONFIGURATION.table else ([], [])
+    )
+    # What the configuration and its table name; the plates of a query are known later (targets.smk, get_requests).
+    REQUESTS = targets.parse_requests([*CONFIGURATION.targets, *ENTRIES], PLACES)
     SOURCES = {
         name: source_of(name, RELEASES[name], CONFIGURATION.data, os.environ, WRITTEN)
-        for name in CONFIGURATION.releases
+        for name in dict.fromkeys([*CONFIGURATION.releases, *(entry.release for entry in ENTRIES)])
     }
 
 # Once, and not in every job.
@@ -74,7 +80,6 @@ MASK_ALLOW = sum(paths.mask_bits()[name] for name in CONFIGURATION.mask_allow)
 FINDERS = {name: paths.finder(RELEASES[name].sas_path, RELEASES[name].run2d) for name in SOURCES}
 # For the jobs that download: no parameter, since another server makes no mirrored file stale.
 config["servers"] = {paths.redux_folder(FINDERS[name]): source.url for name, source in SOURCES.items()}
-config["requests"] = [asdict(request) for request in REQUESTS]
 
 # Where the outputs of this configuration lie that depend on all of it.
 with user_errors():

@@ -37,7 +37,7 @@ rule summarize:
     params:
         failed_before=failed_before("summarize", f"{COMPARE}/summary.ecsv"),
         code=code("summarize.py"),
-        targets=lambda wildcards: [target.to_dict() for target in get_targets()],
+        targets=get_block_parameters,
         failures=get_failures,
     script:
         "../scripts/summarize.py"

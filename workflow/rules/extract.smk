@@ -8,14 +8,7 @@ def get_frame_paths(wildcards):
     plate, mjd = map(int, plate_mjd.split("-"))
     camera, expnum = wildcards.exposure.split("-")
     # Frames are asked for by the targets on them, and one spec-lite file told the exposures of all.
-    flats = next(
-        (
-            cameras[camera]
-            for (*source, _), cameras in get_listing().exposures.items()
-            if source == [release, "frames", plate, mjd] and camera in cameras
-        ),
-        {},
-    )
+    flats = get_flats().get((release, plate, mjd, camera), {})
     if int(expnum) not in flats:
         not_asked_for(f"{release} {plate_mjd} {wildcards.exposure}")
     frames = paths.frame_paths(FINDERS[release], plate, mjd, camera, int(expnum), flats[int(expnum)])

@@ -19,6 +19,9 @@ def get_figures(products):
 def releases_of(products):
     """Constraint of a figure's release that looks ahead: it fits the spectra asked for from these products alone."""
     asked = {request.products for request in REQUESTS if not request.whole_plate}
+    if QUERY and QUERY.fibers != "all" and (asked := asked | {QUERY.products}) != {QUERY.products}:
+        with user_errors():
+            raise UserError(f"query.products: is {QUERY.products}, and that of some targets is not; give them one kind")
     if asked == {products}:
         return "|".join(map(re.escape, RELEASES))
     fibers = sorted(targets.fibers_from(products, REQUESTS, whole_plates=False))

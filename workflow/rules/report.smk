@@ -91,7 +91,7 @@ rule report:
         },
         simulated=[name for name, source in SOURCES.items() if source.simulated],
         mask_allow=CONFIGURATION.mask_allow,
-        targets=lambda wildcards: [target.to_dict() for target in get_targets()],
+        targets=get_block_parameters,
         failures=get_failures,
         # Written beside the tables of spec files, by the same jobs.
         spec_exposures=get_spec_exposures,

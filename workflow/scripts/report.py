@@ -14,7 +14,7 @@ from bosscal.report import render
 from bosscal.results.comparison import stack
 from bosscal.survey.exposure import CameraExposure
 from bosscal.survey.fetch import INPUTS, read_record
-from bosscal.survey.targets import Target
+from bosscal.survey.targets import Block, single_spectra
 
 
 def by_name(paths):
@@ -127,7 +127,7 @@ if "snakemake" in globals():
         snakemake,
         lambda: main(
             {name: params[name] for name in ("releases", "sources", "mask_allow")},
-            [Target(**target) for target in params.targets],
+            single_spectra(map(Block.from_dict, params.targets)),
             {
                 "comparisons": list(files.comparisons),
                 "summary": [files.summary],
