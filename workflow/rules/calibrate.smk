@@ -10,10 +10,12 @@ rule calibrate:
         "results/logs/calibrate/{release}/{plate_mjd}/{exposure}.log",
     benchmark:
         "results/benchmarks/calibrate/{release}/{plate_mjd}/{exposure}.tsv"
+    group:
+        "camera_exposure"
     conda:
         ENVIRONMENT
     resources:
-        mem_mb=700,
+        mem_mb=memory(700),
     params:
         failed_before=failed_before("calibrate"),
         code=code("calibrate.py"),

@@ -87,6 +87,8 @@ rule measure_coadd:
         "results/logs/measure_coadd/{release}/{plate_mjd}/{fiber}.log",
     benchmark:
         "results/benchmarks/measure_coadd/{release}/{plate_mjd}/{fiber}.tsv"
+    group:
+        "spectra"
     conda:
         ENVIRONMENT
     params:

@@ -13,6 +13,9 @@ from snakemake.settings.types import ExecMode
 WORKFLOW = Path(workflow.basedir)
 SOURCE = WORKFLOW / "src"
 sys.path.insert(0, str(SOURCE))
+# What the profile imported may be a package that is installed elsewhere: the code beside this file is meant.
+for name in [name for name in sys.modules if name.partition(".")[0] == "bosscal"]:
+    del sys.modules[name]
 # Jobs find the package here too, whatever environment they run in.
 shell.prefix(f"export PYTHONPATH={shlex.quote(str(SOURCE))}; ")
 # Snakemake puts the interpreter's path into shell commands as it is: a blank in it would end every job.
@@ -114,6 +117,11 @@ def failed_before(rule, *outputs):
 def code(script):
     """Digest of a script and of all it imports of bosscal: an edit reruns the rules that it concerns."""
     return code_digest(WORKFLOW / "workflow/scripts" / script)
+
+
+def memory(megabytes):
+    """Memory of a step [MB]: the most that was measured and a third more; at each further attempt as much again."""
+    return lambda wildcards, attempt: megabytes * attempt
 
 
 ENVIRONMENT = f"{workflow.basedir}/envs/bosscal.yaml"

@@ -11,10 +11,12 @@ rule compare:
         "results/logs/compare/{release}/{plate_mjd}/{exposure}.log",
     benchmark:
         "results/benchmarks/compare/{release}/{plate_mjd}/{exposure}.tsv"
+    group:
+        "camera_exposure"
     conda:
         ENVIRONMENT
     resources:
-        mem_mb=700,
+        mem_mb=memory(700),
     params:
         failed_before=failed_before("compare"),
         code=code("compare.py"),

@@ -26,10 +26,12 @@ rule extract_frame:
         "results/logs/extract_frame/{release}/{plate_mjd}/{exposure}.log",
     benchmark:
         "results/benchmarks/extract_frame/{release}/{plate_mjd}/{exposure}.tsv"
+    group:
+        "camera_exposure"
     conda:
         ENVIRONMENT
     resources:
-        mem_mb=700,
+        mem_mb=memory(700),
     params:
         failed_before=failed_before("extract_frame"),
         code=code("extract_frame.py"),

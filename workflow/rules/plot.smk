@@ -58,6 +58,8 @@ rule plot:
         "results/benchmarks/plot/{release}/{plate_mjd}/{exposure}-{fiber}.tsv"
     wildcard_constraints:
         release=releases_of("frames"),
+    group:
+        "camera_exposure"
     conda:
         ENVIRONMENT
     params:
@@ -79,6 +81,8 @@ rule plot_spec:
         "results/benchmarks/plot_spec/{release}/{plate_mjd}/{exposure}-{fiber}.tsv"
     wildcard_constraints:
         release=releases_of("spec"),
+    group:
+        "spectra"
     conda:
         ENVIRONMENT
     params:

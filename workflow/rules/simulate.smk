@@ -35,10 +35,12 @@ rule simulate_frames:
         "results/logs/simulate/{plate}/frames-{camera}-{expnum}.log",
     benchmark:
         "results/benchmarks/simulate/{plate}/frames-{camera}-{expnum}.tsv"
+    group:
+        "simulation"
     conda:
         ENVIRONMENT
     resources:
-        mem_mb=2000,
+        mem_mb=memory(2000),
     params:
         **SIMULATION,
     script:
@@ -52,6 +54,8 @@ rule simulate_flat:
         "results/logs/simulate/{plate}/flat-{camera}-{expnum}.log",
     benchmark:
         "results/benchmarks/simulate/{plate}/flat-{camera}-{expnum}.tsv"
+    group:
+        "simulation"
     conda:
         ENVIRONMENT
     params:
@@ -67,6 +71,8 @@ rule simulate_fluxdistort:
         "results/logs/simulate/{plate}/fluxdistort-{mjd}.log",
     benchmark:
         "results/benchmarks/simulate/{plate}/fluxdistort-{mjd}.tsv"
+    group:
+        "simulation"
     conda:
         ENVIRONMENT
     params:
@@ -82,6 +88,8 @@ rule simulate_platelist:
         "results/logs/simulate/platelist.log",
     benchmark:
         "results/benchmarks/simulate/platelist.tsv"
+    group:
+        "simulation"
     conda:
         ENVIRONMENT
     params:
@@ -97,6 +105,8 @@ rule simulate_spec_lite:
         "results/logs/simulate/{plate}/spec-lite-{mjd}-{fiber}.log",
     benchmark:
         "results/benchmarks/simulate/{plate}/spec-lite-{mjd}-{fiber}.tsv"
+    group:
+        "simulation"
     conda:
         ENVIRONMENT
     params:
@@ -127,6 +137,8 @@ rule simulate_spec:
         "results/logs/simulate/{plate}/spec-{mjd}-{fiber}.log",
     benchmark:
         "results/benchmarks/simulate/{plate}/spec-{mjd}-{fiber}.tsv"
+    group:
+        "simulation"
     conda:
         ENVIRONMENT
     params:

@@ -6,6 +6,15 @@ from collections import defaultdict
 from functools import cache
 
 
+# On a cluster these run where snakemake does: they need the network, or take less time than a job takes to begin.
+localrules:
+    download,
+    fetch_header,
+    find_plates,
+    find_mjd,
+    list_exposures,
+
+
 def name_of(*question):
     return hashlib.sha256(repr(question).encode()).hexdigest()[:12]
 
