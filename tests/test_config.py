@@ -71,6 +71,7 @@ def test_defaults_are_filled_in():
             "table": None,
             "query": None,
             "mask_allow": (),
+            "keep_intermediates": True,
         }  # fmt: skip
 
 
@@ -273,7 +274,7 @@ def test_table_lists_every_key_and_release():
         "targets[].fibers", "targets[].bands", "targets[].exposures", "targets[].products", "targets[].coadd[].name",
         "targets[].coadd[].exposures", "targets[].coadd[].cameras", "table",
         *(f"query.{key}" for key in ("release", "plates", "mjd", "quality", "programmes", "ra", "dec", "fibers")),
-        "query.bands", "query.exposures", "query.products", "mask_allow",
+        "query.bands", "query.exposures", "query.products", "mask_allow", "keep_intermediates",
     ]  # fmt: skip
     assert {len(row) for row in rows} == {3}
     assert all(row[2].strip("| ") for row in rows)

@@ -185,7 +185,7 @@ BY_HAND = [
     (GOOD.replace("fibers", "fibres"), "targets[0].fibres: unknown key; did you mean 'fibers'?"),
     (
         GOOD + "yes: 1\n",
-        "yes: unknown key (known here: release, data, targets, table, query, mask_allow) (config.yaml, line 6, col",
+        "yes: unknown key (known here: release, data, targets, table, query, mask_allow, keep_intermediates) (config",
     ),
     (GOOD + "x" * 900 + ": 1\n", "x" * 100 + "…: unknown key"),
     (
@@ -369,6 +369,7 @@ def test_values_come_together_as_in_snakemake(folder):
         "table": None,
         "query": None,
         "mask_allow": (),
+        "keep_intermediates": True,
     }
     assert request.plate == 4000
     assert checked(["a.yaml"], ["release=sim"], only=True)[0].mask_allow == ()
@@ -401,7 +402,7 @@ def test_the_command_line_may_be_all(folder):
         ("release=yes", "release: yes, which YAML reads as true, is not allowed; give name of a release"),
         ("release=!!python/name:os.system", "--config release: the tag !!python/name:os.system is not allowed"),
         ("release=a\0b", "--config release: the character U+0000 cannot be in YAML; leave it out"),
-        ("plate=6641", "plate: unknown key (known here: release, data, targets, table, query, mask_allow) (--con"),
+        ("plate=6641", "plate: unknown key (known here: release, data, targets, table, query, mask_allow, "),
         ("mask_allow=BRIGHTSKY", "mask_allow: 'BRIGHTSKY' is not allowed; give list of SPPIXMASK bits"),
         ("data={mirror: $NOPE}", "data.mirror: '$NOPE' has $NOPE, which is not set; set it, or write out what it stan"),
         ("release", "--config release: a value is missing; write --config KEY=VALUE, without blanks around ="),

@@ -21,7 +21,7 @@ rule extract_frame:
     input:
         lambda wildcards: [get_input(wildcards.release, path) for path in get_frame_paths(wildcards)],
     output:
-        "results/extract_frame/{release}/{plate_mjd}/{exposure}.npz",
+        intermediate("results/extract_frame/{release}/{plate_mjd}/{exposure}.npz"),
     log:
         "results/logs/extract_frame/{release}/{plate_mjd}/{exposure}.log",
     benchmark:

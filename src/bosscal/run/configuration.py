@@ -406,6 +406,11 @@ class Configuration(Section):
         description="list of [SPPIXMASK](https://www.sdss.org/dr12/algorithms/bitmasks/#SPPIXMASK) bits to treat as "
         "harmless, e.g. `BRIGHTSKY`",
     )
+    keep_intermediates: bool = Field(
+        default=True,
+        description="true or false: whether the npz of extract_frame and calibrate stay (130 MB a camera exposure of "
+        "frames) when all that is made of them is there; what needs them later makes them again",
+    )
 
     @property
     def releases(self) -> tuple[str, ...]:
