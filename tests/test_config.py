@@ -10,6 +10,7 @@ from collections import OrderedDict
 import jsonschema
 import pytest
 import yaml
+from astropy.table import Table
 from conftest import REPOSITORY
 
 from bosscal.base.errors import UserError
@@ -17,7 +18,9 @@ from bosscal.noise.laws import LAWS
 from bosscal.run import configuration
 from bosscal.run.configuration import Configuration, Data, TargetEntry, read_configuration
 from bosscal.run.releases import read_releases
+from bosscal.run.tables import read_target_table
 from bosscal.survey.paths import mask_bits
+from bosscal.survey.targets import parse_requests
 
 RELEASES = read_releases(REPOSITORY / "workflow/releases.yaml", LAWS)
 DEFAULT = yaml.safe_load((REPOSITORY / "config.yaml").read_text())
@@ -65,7 +68,10 @@ def test_defaults_are_filled_in():
                     "coadd": (),
                 },
             ),
+            "table": None,
+            "query": None,
             "mask_allow": (),
+            "keep_intermediates": True,
         }  # fmt: skip
 
 
@@ -266,7 +272,9 @@ def test_table_lists_every_key_and_release():
     assert [row[0].strip("|` ") for row in rows] == [
         "release", "data.url", "data.mirror", "targets[].release", "targets[].plate", "targets[].mjd",
         "targets[].fibers", "targets[].bands", "targets[].exposures", "targets[].products", "targets[].coadd[].name",
-        "targets[].coadd[].exposures", "targets[].coadd[].cameras", "mask_allow",
+        "targets[].coadd[].exposures", "targets[].coadd[].cameras", "table",
+        *(f"query.{key}" for key in ("release", "plates", "mjd", "quality", "programmes", "ra", "dec", "fibers")),
+        "query.bands", "query.exposures", "query.products", "mask_allow", "keep_intermediates",
     ]  # fmt: skip
     assert {len(row) for row in rows} == {3}
     assert all(row[2].strip("| ") for row in rows)
@@ -330,3 +338,118 @@ def test_schema_agrees_with_the_reader(config):
     schema = yaml.safe_load((REPOSITORY / configuration.SCHEMA).read_text(encoding="utf-8"))
     jsonschema.Draft202012Validator.check_schema(schema)
     assert jsonschema.Draft202012Validator(schema).is_valid(config) == valid(config)
+
+
+# ---------------------------------------------------------------------------------------------- tables and queries
+
+
+def rows_of(folder, text, name="plates.csv", release="dr12"):
+    path = folder / name
+    path.write_text(text)
+    return read_target_table(path, RELEASES, release)
+
+
+def test_a_table_is_a_list_of_targets(tmp_path):
+    """Protects targets that a program writes: each row is what an entry of `targets` with its values is."""
+    text = (
+        "plate,mjd,fibers,bands,exposures,products\n4000,55300,1-20 486,blue,0;2,spec\n\n# a comment\n4001,,all,,all,\n"
+    )
+    entries, places = rows_of(tmp_path, text)
+    first = {"plate": 4000, "mjd": 55300, "fibers": ["1-20", 486], "bands": ["blue"], "exposures": [0, 2]}
+    second = {"plate": 4001, "fibers": "all", "exposures": "all"}
+    expected = read_configuration({"release": "dr12", "targets": [first | {"products": "spec"}, second]}, RELEASES, [])
+    assert tuple(entries) == expected.targets
+    assert [place.removeprefix(str(tmp_path)) for place in places] == [
+        "/plates.csv, row 1 (line 2)", "/plates.csv, row 2 (line 5)",
+    ]  # fmt: skip
+
+
+def test_a_table_may_be_ecsv(tmp_path):
+    """Protects tables that astropy writes."""
+    table = Table({"release": ["dr12", "DR14"], "plate": [4000, 7339], "fibers": ["1-20 486", "all"]})
+    table.write(tmp_path / "plates.ecsv", format="ascii.ecsv")
+    entries, _ = read_target_table(tmp_path / "plates.ecsv", RELEASES, None)
+    assert [(entry.release, entry.plate, entry.fibers) for entry in entries] == [
+        ("dr12", 4000, ("1-20", 486)), ("dr14", 7339, "all"),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("plate,fibers\n4000,1001\n", "row 1 (line 2), column fibers[0]: 1001 is not allowed; give list of fiber num"),
+        ("plate,fibers\n4000,all\nx,all\n", "row 2 (line 3), column plate: 'x' is not allowed; give plate number"),
+        ("plate,fibers,mjd\n4000,all,55.5\n", "row 1 (line 2), column mjd: '55.5' is not allowed"),
+        ("plate,fibres\n4000,all\n", "plates.csv, column fibres: unknown; did you mean 'fibers'?"),
+        ("plate,fibers,plate\n4000,all,1\n", "plates.csv, column plate: is there twice"),
+        ("mjd\n55000\n", "plates.csv: column plate is missing"),
+        ("plate,fibers\n4000,1,2\n", "row 1 (line 2): has 3 cells, the line of names has 2"),
+        ("plate,fibers\n", "plates.csv: has no rows"),
+        ("", "plates.csv: is empty"),
+        ('plate,fibers\n4000,"1\n2"\n', "plates.csv: a quoted cell goes over several lines"),
+        ("plate,fibers,release\n7382,all,dr12\n", "row 1 (line 2), column plate: plate 7382 is not in dr12; it is in"),
+    ],
+)
+def test_a_mistake_in_a_table_names_file_row_and_column(tmp_path, text, message):
+    """Protects whoever has to find one wrong cell among thousands."""
+    with pytest.raises(UserError, match=re.escape(message)):
+        rows_of(tmp_path, text)
+
+
+def test_a_row_without_a_release_is_named(tmp_path):
+    """Protects a table beside which no release is given."""
+    with pytest.raises(UserError, match=re.escape("row 1 (line 2), column release: missing")):
+        rows_of(tmp_path, "plate,fibers\n4000,all\n", release=None)
+
+
+def test_thousands_of_rows_take_seconds(tmp_path):
+    """Protects the survey, and its mistakes: 100,000 rows, of which each is wrong the second time."""
+    rows = [f"{4000 + fiber // 1000},{fiber % 1000 + 1}" for fiber in range(100_000)]
+    begin = time.perf_counter()
+    assert len(rows_of(tmp_path, "plate,fibers\n" + "\n".join(rows))[0]) == 100_000
+    with pytest.raises(UserError) as caught:
+        rows_of(tmp_path, "plate,fibers\n" + "\n".join(f"{row}000000" for row in rows))
+    assert time.perf_counter() - begin < 30
+    assert len(str(caught.value).splitlines()) == 51
+
+
+def test_repeated_rows_are_named(tmp_path):
+    """Protects from the same spectrum twice, in the table or in it and in the configuration."""
+    entries, places = rows_of(tmp_path, "plate,fibers\n4000,all\n4001,1-5\n4001,3\n")
+    own = read_configuration({"release": "dr12", "targets": [{"plate": 4000, "fibers": "all"}]}, RELEASES, []).targets
+    with pytest.raises(UserError) as caught:
+        parse_requests([*own, *entries], places)
+    first, second = str(caught.value).splitlines()
+    assert re.search(r"row 1 \(line 2\): plate 4000 fiber 1 blue is listed twice \(also in targets\[0\]\)", first)
+    assert re.search(
+        r"row 3 \(line 4\): plate 4001 fiber 3 blue is listed twice \(also in .*row 2 \(line 3\)\)", second
+    )
+
+
+def query(**keys):
+    return {"release": "dr12", "query": keys}
+
+
+@pytest.mark.parametrize(
+    ("keys", "message"),
+    [
+        ({"mjd": [55300, 55200]}, "query.mjd: [55300, 55200] ends before it begins; give the first and the last"),
+        ({"plates": [4000]}, "query.plates[1]: missing; give first and last plate number"),
+        ({"ra": [0, 400]}, "query.ra[1]: 400 is not allowed; give right ascension of the plate's center"),
+        ({"quality": ["fair"]}, "query.quality[0]: 'fair' is not allowed; give list of qualities: good, marginal, bad"),
+        ({"qualty": ["good"]}, "query.qualty: unknown key; did you mean 'quality'?"),
+        ({"fibers": [1001]}, "query.fibers[0]: 1001 is not allowed"),
+    ],
+)
+def test_mistakes_of_a_query_are_named(keys, message):
+    """Protects a query as any other section."""
+    assert complaints(query(**keys))[0].startswith(message)
+
+
+def test_one_of_targets_table_and_query_is_needed():
+    """Protects a configuration with a table alone, or a query alone; and says so where there is none."""
+    assert read_configuration(query(), RELEASES, []).query.release == "dr12"
+    assert read_configuration({"release": "dr12", "table": "plates.csv"}, RELEASES, []).targets == ()
+    (line,) = complaints({"release": "dr12"})
+    assert line == "targets: missing; give what to analyse: a list with an entry for each plate"
+    assert complaints({"query": {}})[0].startswith("release: missing")

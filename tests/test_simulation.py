@@ -11,6 +11,7 @@ from isal import igzip
 from simulated import SEED, SPECTROGRAPH_1, read_simulated, run_elsewhere
 
 from bosscal import simulation
+from bosscal.base.errors import UserError
 from bosscal.base.files import sha1sum
 from bosscal.calibration import pipeline
 from bosscal.noise.laws.optimal import optimal_variance
@@ -18,6 +19,7 @@ from bosscal.results.comparison import compare_fibers
 from bosscal.results.prediction import predict
 from bosscal.simulation import extraction, fits_format, instrument, observing
 from bosscal.simulation.plate import NROW, fiber_numbers, frame_path
+from bosscal.survey.frames import read_frames
 from bosscal.survey.paths import mask_bits
 from bosscal.survey.platelist import read_platelist
 from bosscal.survey.spectra import read_exposures
@@ -161,7 +163,9 @@ def test_platelist(root):
         assert run2d == "v5_7_0"
         good.setdefault(plate, []).extend([mjd] * (quality == "good"))
     assert good[6641] == [56383]
-    assert sorted(len(nights) for nights in good.values()) == [0, 1, 1, 2]
+    assert [len(good[plate]) for plate in (9001, 9002, 9003)] == [2, 0, 1]
+    assert len(plates) == 2500
+    assert 2000 < sum(len(nights) == 1 for nights in good.values()) < 2490  # a few are bad
     with fits.open(root / simulation.platelist_path()) as hdus:
         raw = hdus[1].data.view(np.ndarray)
         assert set(raw["PLATEQUALITY"]) == {b"good", b"bad "}
@@ -258,10 +262,51 @@ def test_seed_exposure_and_camera_have_streams_of_their_own():
     """Another seed plugs other fibers; noise is not repeated from exposure to exposure or camera to camera."""
     assert (simulation.plug_fibers(1).objtype != simulation.plug_fibers(2).objtype).any()
     draws = [
-        observing.random_stream(seed, "electrons", camera, expnum).random()
+        simulation.TUTORIAL.random(seed, "electrons", camera, expnum).random()
         for seed in (1, 2) for camera in simulation.CAMERAS for expnum in simulation.EXPOSURES
     ]  # fmt: skip
     assert len(set(draws)) == len(draws)
+
+
+OTHER = simulation.Plate(5123, 55700)
+
+
+def test_any_plate_is_made_from_its_numbers_and_the_seed(tmp_path):
+    """Protects a survey of simulated plates: each its own fibers, and the exact model gives its flux."""
+    expnum = OTHER.exposures[0]
+    assert simulation.plate_of_exposure(OTHER.number, expnum) == OTHER
+    assert 6 <= len(OTHER.exposures) <= 8
+    simulation.simulate_camera_exposure(tmp_path, "b1", expnum, SEED, OTHER)
+    simulation.write_flat(tmp_path, "b1", SEED, OTHER)
+    simulation.write_fluxdistort(tmp_path, SEED, OTHER)
+    spframe, spcframe, spfluxcalib, spfluxcorr = simulation.camera_exposure_paths("b1", expnum, OTHER)
+    names = [spframe, spcframe, simulation.flat_path("b1", OTHER), spfluxcalib, spfluxcorr]
+    paths = [tmp_path / name for name in (*names, simulation.fluxdistort_path(OTHER))]
+    exposure = read_frames(paths, [str(path) for path in paths], "sim", OTHER.number, OTHER.mjd)
+    assert exposure.header.simulated
+    found = predict(exposure, "optimal_noisy")
+    compared = exposure.ivar > 0
+    np.testing.assert_allclose(found.flux[compared], exposure.flux[compared], rtol=2e-6, atol=1e-6)
+    ours, tutorials = (simulation.plug_fibers(SEED, plate) for plate in (OTHER, simulation.TUTORIAL))
+    assert (ours.objtype != tutorials.objtype).sum() > 100
+    assert ours.objtype[11] != "SKY" or ours.xfocal[11] != tutorials.xfocal[11]  # nothing is published of it
+
+
+def test_the_spec_lite_file_of_any_plate_tells_its_exposures(tmp_path):
+    """Protects planning: two small files of a plate say all that has to be known before its frames."""
+    simulation.write_spec_lite(tmp_path, 501, SEED, OTHER)
+    found = read_exposures(tmp_path / simulation.spec_path(501, lite=True, plate=OTHER))
+    assert found == {camera: dict.fromkeys(OTHER.exposures, OTHER.flat) for camera in ("b2", "r2")}
+    with pytest.raises(UserError, match=r"simulated plate 5123 of 55700 has no exposure 131539; it has 131522-13152\d"):
+        simulation.plate_of_exposure(OTHER.number, OTHER.flat + 19)
+
+
+def test_the_list_of_plates_has_each_once_on_a_night():
+    """Protects look-ups of thousands of plates: the rows are distinct, and those of the survey go on by number."""
+    rows = simulation.listed_plates()
+    assert len({row.plate for row in rows}) == len(rows) == 2500
+    assert {row.programme for row in rows} == {"boss", "sequels"}
+    assert all(55176 <= row.plate.mjd <= 56391 for row in rows)
 
 
 @pytest.mark.parametrize(("camera", "expnum"), [("b3", FIRST), ("b1", 158840)])

@@ -6,16 +6,23 @@ import time
 from dataclasses import replace
 
 import pytest
+from conftest import REPOSITORY
 
 from bosscal.base.errors import UserError
 from bosscal.base.outcomes import Failure
 from bosscal.run.configuration import TargetEntry
+from bosscal.run.releases import read_releases
+from bosscal.run.tables import read_target_table
+from bosscal.survey.platelist import ListedPlate, choose_plates, write_target_table
 from bosscal.survey.targets import (
+    Block,
     Listing,
     Nights,
     Request,
     Target,
+    as_ranges,
     exposure_sources,
+    find_blocks,
     find_mjd,
     listing_from_json,
     listing_to_json,
@@ -23,7 +30,7 @@ from bosscal.survey.targets import (
     nights_to_json,
     parse_fibers,
     parse_requests,
-    resolve,
+    single_spectra,
 )
 
 
@@ -34,6 +41,12 @@ def entry(**changes):
             "products": "frames",
         } | changes
     )  # fmt: skip
+
+
+def resolve(requests, mjds, exposures):
+    """Single spectra, and what is not there."""
+    blocks, failures = find_blocks(requests, mjds, exposures)
+    return single_spectra(blocks), failures
 
 
 def request(**changes):
@@ -127,7 +140,7 @@ EXPOSURES = {"b1": {20: 7, 10: 7, 30: 8}, "r1": {10: 7, 30: 8}}
 
 def spectra(request, exposures=EXPOSURES):
     """(camera, expidx, expnum) of a request's spectra."""
-    sources = set(exposure_sources([request], {}).values())
+    sources = exposure_sources([request], {})
     found, failures = resolve([request], {}, dict.fromkeys(sources, exposures))
     return [(target.camera, target.expidx, target.expnum) for target in found], [failure.line for failure in failures]
 
@@ -171,15 +184,15 @@ def test_an_exposure_that_one_camera_lacks_costs_that_camera_only():
 def test_one_small_file_tells_a_spectrograph():
     """Protects downloads: a fiber added to a spectrograph fetches nothing new, and spec files tell their own."""
     sources = exposure_sources([request(fibers=[12, 1, 501, 700])], {})
-    assert set(sources.values()) == {("dr12", "frames", 6641, 56383, 12), ("dr12", "frames", 6641, 56383, 501)}
+    assert set(sources) == {("dr12", "frames", 6641, 56383, 12), ("dr12", "frames", 6641, 56383, 501)}
     sources = exposure_sources([request(fibers=[12, 1], products="spec")], {})
-    assert set(sources.values()) == {("dr12", "spec", 6641, 56383, 12), ("dr12", "spec", 6641, 56383, 1)}
+    assert set(sources) == {("dr12", "spec", 6641, 56383, 12), ("dr12", "spec", 6641, 56383, 1)}
 
 
 def test_night_found_later_can_reveal_a_duplicate():
     """Protects against the same spectrum asked for once with and once without its night."""
     requests = parse_requests([entry(), entry(mjd=None)])
-    sources = set(exposure_sources(requests, {("dr12", 6641): 56383}).values())
+    sources = exposure_sources(requests, {("dr12", 6641): 56383})
     found, (failure,) = resolve(requests, {("dr12", 6641): 56383}, dict.fromkeys(sources, EXPOSURES))
     assert [target.key for target in found] == ["dr12/6641-56383-0001-b1-00000010"]
     assert failure.line == "targets dr12/6641-56383-0001-b1-00000010: is listed twice in targets: remove one"
@@ -188,7 +201,7 @@ def test_night_found_later_can_reveal_a_duplicate():
 def test_a_fiber_beside_its_whole_plate_has_figures_of_its_own():
     """Protects a configuration that asks for a whole plate and for the figures of some of its fibers."""
     requests = parse_requests([entry(fibers="all"), entry(fibers=[12])])
-    sources = set(exposure_sources(requests, {}).values())
+    sources = exposure_sources(requests, {})
     found, _ = resolve(requests, {}, {source: {"b1": {10: 7}, "b2": {10: 7}} for source in sources})
     assert len(found) == 1000
     assert [target.fiber for target in found if not target.whole_plate] == [12]
@@ -209,7 +222,7 @@ def test_what_cannot_be_looked_up_costs_no_other_target():
     requests = parse_requests([entry(plate=7000, mjd=None), entry(plate=7001), entry()])
     sources = exposure_sources(requests, {})
     assert [source[2] for source in sources] == [7001, 6641]
-    found, failures = resolve(requests, {}, {sources["dr12", "frames", 6641, 56383, 1]: EXPOSURES})
+    found, failures = resolve(requests, {}, {sources[1]: EXPOSURES})
     assert [target.plate for target in found] == [6641]
     assert failures == []  # whoever read the files has said why
 
@@ -224,7 +237,7 @@ def test_each_release_has_its_own_nights_and_exposures():
     requests = parse_requests([entry(mjd=None), entry(mjd=None, release="dr14")])
     mjds = {("dr12", 6641): 56383, ("dr14", 6641): 56390}
     sources = exposure_sources(requests, mjds)
-    assert list(sources) == [("dr12", "frames", 6641, 56383, 1), ("dr14", "frames", 6641, 56390, 1)]
+    assert sources == [("dr12", "frames", 6641, 56383, 1), ("dr14", "frames", 6641, 56390, 1)]
     exposures = {
         ("dr12", "frames", 6641, 56383, 1): {"b1": {10: 7}},
         ("dr14", "frames", 6641, 56390, 1): {"b1": {8: 7}},
@@ -235,7 +248,7 @@ def test_each_release_has_its_own_nights_and_exposures():
     ]
     requests = parse_requests([entry(), entry(release="dr14")])
     sources = exposure_sources(requests, {})
-    assert len(resolve(requests, {}, dict.fromkeys(set(sources.values()), EXPOSURES))[0]) == 2
+    assert len(resolve(requests, {}, dict.fromkeys(sources, EXPOSURES))[0]) == 2
 
 
 def test_names_of_a_target():
@@ -262,7 +275,87 @@ def test_one_spectrum_is_not_both_from_frames_and_from_spec():
 def test_no_spectrum_at_all_is_named():
     """Protects against a summary of nothing: a file whose exposures are all of another camera."""
     requests = parse_requests([entry(products="spec", exposures="all")])
-    source = next(iter(exposure_sources(requests, {}).values()))
+    source = exposure_sources(requests, {})[0]
     found, (failure,) = resolve(requests, {}, {source: {"b2": {1: 2}}})
     assert found == []
     assert failure.cause == "the coadd has no exposure of camera b1; take blue out of bands"
+
+
+def test_a_survey_of_whole_plates_is_planned_without_naming_every_spectrum():
+    """Protects plans of thousands of plates: their size grows with camera exposures, and not with spectra."""
+    entries = [
+        entry(plate=number, fibers="all", bands=["blue", "red"], exposures="all") for number in range(4000, 6500)
+    ]
+    begin = time.perf_counter()
+    requests = parse_requests(entries)
+    sources = exposure_sources(requests, {})
+    of_side = [{f"{band}{side}": dict.fromkeys(range(7), 0) for band in "br"} for side in (1, 2)]
+    blocks, failures = find_blocks(requests, {}, {source: of_side[source[4] > 500] for source in sources})
+    assert time.perf_counter() - begin < 5  # 35 million spectra
+    assert len(sources) == len(blocks) == 5000
+    assert failures == []
+    assert sum(len(block.units) for block in blocks) == 2500 * 4 * 7
+    assert len(json.dumps([block.to_dict() for block in blocks])) < 5000 * 1000
+
+
+@pytest.mark.parametrize("fibers", [(1, 2, 3, 7, 9, 10), (5, 4, 3), (1,), ()])
+def test_ranges_are_the_fibers_again(fibers):
+    """Protects the fibers on their way to a step, and their order."""
+    assert parse_fibers(as_ranges(fibers)) == fibers
+    assert as_ranges(range(1, 1001)) == ["1-1000"]
+
+
+def test_blocks_survive_json():
+    """Protects the spectra that a step is told of: the same, in the same order."""
+    requests = parse_requests([entry(fibers=[700, "3-5", 1], bands=["red", "blue"], exposures="all")])
+    blocks, _ = find_blocks(requests, {}, dict.fromkeys(exposure_sources(requests, {}), EXPOSURES))
+    again = [Block.from_dict(json.loads(json.dumps(block.to_dict()))) for block in blocks]
+    assert again == blocks
+    assert [target.fiber for target in single_spectra(again)] == [3] * 5 + [4] * 5 + [5] * 5 + [1] * 5
+
+
+def test_a_plate_listed_twice_as_a_whole_is_named_spectrum_by_spectrum():
+    """Protects the message where a night that was looked up shows that two entries are the same plate."""
+    requests = parse_requests([entry(fibers="all"), entry(fibers="all", mjd=None)])
+    sources = exposure_sources(requests, {("dr12", 6641): 56383})
+    blocks, failures = find_blocks(requests, {("dr12", 6641): 56383}, {sources[0]: EXPOSURES})
+    assert len(failures) == 500
+    assert len(single_spectra(blocks)) == 500
+
+
+LISTED = [
+    ListedPlate(4000, 55300, "good", "v5_7_0", "boss", 359.0, 5.0),
+    ListedPlate(4000, 55310, "bad", "v5_7_0", "boss", 359.0, 5.0),
+    ListedPlate(4001, 55320, "marginal", "v5_7_0", "BOSS", 1.0, -5.0),
+    ListedPlate(4002, 55330, "good", "v5_7_2", "sequels", 180.0, 50.0),
+    ListedPlate(4003, 55340, "good", "v5_7_0", "sequels", 180.0, 50.0),
+]
+
+
+@pytest.mark.parametrize(
+    ("wanted", "nights"),
+    [
+        ({}, [55300, 55340]),
+        ({"quality": ("good", "bad", "marginal")}, [55300, 55310, 55320, 55340]),
+        ({"numbers": (4001, 4003)}, [55340]),
+        ({"mjd": (55300, 55339)}, [55300]),
+        ({"programmes": ("SEQUELS",)}, [55340]),
+        ({"programmes": ("boss",), "quality": ("marginal",)}, [55320]),
+        ({"ra": (350, 10), "quality": ("good", "marginal")}, [55300, 55320]),
+        ({"ra": (10, 350)}, [55340]),
+        ({"dec": (5, 50), "ra": (0, 360)}, [55300, 55340]),
+        ({"dec": (60, 90)}, []),
+    ],
+)
+def test_a_query_chooses_plates(wanted, nights):
+    """Protects what a survey is made of: limits are included, a footprint may go across 0, and nothing is guessed."""
+    assert [row.mjd for row in choose_plates(reversed(LISTED), "v5_7_0", **wanted)] == nights
+
+
+def test_what_a_query_found_is_a_table_of_targets(tmp_path):
+    """Protects the record of a query: it can be given as `table`, and is the same targets."""
+    spectra = {"fibers": ["1-20", 486], "bands": ["blue"], "exposures": "all", "products": "frames"}
+    write_target_table(tmp_path / "query.csv", LISTED[:2], "dr12", spectra)
+    entries, _ = read_target_table(tmp_path / "query.csv", read_releases(REPOSITORY / "workflow/releases.yaml"), None)
+    expected = [entry(plate=4000, mjd=mjd, fibers=["1-20", 486], exposures="all") for mjd in (55300, 55310)]
+    assert entries == expected

@@ -2,6 +2,7 @@
 
 import gzip
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -267,4 +268,17 @@ def test_one_spectrum_in_two_releases(tmp_path, real_data):
     assert figures == ["6148-56209-0743-releases.pdf", "6148-56209-0743-releases.png"]
     page = next((workflow.results / "report/pages").glob("dr14-6148-56209-0743-*.html"))
     assert "Two releases of dr14/6148-56209-0743" in page.read_text("utf-8")
+    assert workflow.planned() == {}
+
+
+def test_intermediate_files_go_where_they_are_not_kept(default_run, tmp_path):
+    """Protects the disk of a survey, and what is made of the files: it stays, the same bytes, and is up to date."""
+    workflow = default_run.copy(tmp_path)
+    for step in ("extract_frame", "calibrate", "compare", "calib"):
+        shutil.rmtree(workflow.results / step)
+    workflow.configure(**workflow.configuration() | {"keep_intermediates": False})
+    assert workflow.executed()["extract_frame"] == 2
+    assert not list(workflow.results.rglob("*.npz"))
+    for path in (default_run.results / "calib").rglob("*.fits"):
+        assert path.read_bytes() == (workflow.folder / path.relative_to(default_run.folder)).read_bytes()
     assert workflow.planned() == {}

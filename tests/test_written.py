@@ -183,7 +183,10 @@ BY_HAND = [
     ("data: {mirror: 2013-04-02}\n", "data.mirror: 2013-04-02, which YAML reads as a date, is not allowed; give fo"),
     # keys and values
     (GOOD.replace("fibers", "fibres"), "targets[0].fibres: unknown key; did you mean 'fibers'?"),
-    (GOOD + "yes: 1\n", "yes: unknown key (known here: release, data, targets, mask_allow) (config.yaml, line 6, col"),
+    (
+        GOOD + "yes: 1\n",
+        "yes: unknown key (known here: release, data, targets, table, query, mask_allow, keep_intermediates) (config",
+    ),
     (GOOD + "x" * 900 + ": 1\n", "x" * 100 + "…: unknown key"),
     (
         GOOD.replace("    fibers: [1]\n", ""),
@@ -363,7 +366,10 @@ def test_values_come_together_as_in_snakemake(folder):
     assert configuration.model_dump(exclude={"targets"}) == {
         "release": "dr12",
         "data": {"url": {"sim": "http://b", "dr12": "http://c"}, "mirror": "there"},
+        "table": None,
+        "query": None,
         "mask_allow": (),
+        "keep_intermediates": True,
     }
     assert request.plate == 4000
     assert checked(["a.yaml"], ["release=sim"], only=True)[0].mask_allow == ()
@@ -396,7 +402,7 @@ def test_the_command_line_may_be_all(folder):
         ("release=yes", "release: yes, which YAML reads as true, is not allowed; give name of a release"),
         ("release=!!python/name:os.system", "--config release: the tag !!python/name:os.system is not allowed"),
         ("release=a\0b", "--config release: the character U+0000 cannot be in YAML; leave it out"),
-        ("plate=6641", "plate: unknown key (known here: release, data, targets, mask_allow) (--config plate)"),
+        ("plate=6641", "plate: unknown key (known here: release, data, targets, table, query, mask_allow, "),
         ("mask_allow=BRIGHTSKY", "mask_allow: 'BRIGHTSKY' is not allowed; give list of SPPIXMASK bits"),
         ("data={mirror: $NOPE}", "data.mirror: '$NOPE' has $NOPE, which is not set; set it, or write out what it stan"),
         ("release", "--config release: a value is missing; write --config KEY=VALUE, without blanks around ="),
@@ -569,3 +575,14 @@ def test_generated_configurations_end_well(folder):
             outcomes["read"] += 1
             assert len(requests) == len(configuration.targets) == len(re.findall("plate\\b", text)), text
     assert min(outcomes.values()) > 300, outcomes
+
+
+def test_who_says_what_is_analysed_means_nothing_that_was_said_before(folder):
+    """Protects a survey's own file from the targets of config.yaml, and a batch of its query from being all."""
+    (folder / "config.yaml").write_text(GOOD)
+    (folder / "survey.yaml").write_text("query: {mjd: [55200, 55300]}\n")
+    assert "targets" not in read_written(["survey.yaml"], []).values
+    found = read_written(["survey.yaml"], ["query={plates: [4000, 4099]}"]).values
+    assert found["query"] == {"mjd": [55200, 55300], "plates": [4000, 4099]}
+    assert set(read_written([], ["table=a.csv"]).values) & {"targets", "table", "query"} == {"table"}
+    assert "targets" in read_written([], ["mask_allow=[]"]).values

@@ -5,15 +5,17 @@ rule calibrate:
     input:
         "results/extract_frame/{release}/{plate_mjd}/{exposure}.npz",
     output:
-        "results/calibrate/{release}/{plate_mjd}/{exposure}.npz",
+        intermediate("results/calibrate/{release}/{plate_mjd}/{exposure}.npz"),
     log:
         "results/logs/calibrate/{release}/{plate_mjd}/{exposure}.log",
     benchmark:
         "results/benchmarks/calibrate/{release}/{plate_mjd}/{exposure}.tsv"
+    group:
+        "camera_exposure"
     conda:
         ENVIRONMENT
     resources:
-        mem_mb=700,
+        mem_mb=memory(700),
     params:
         failed_before=failed_before("calibrate"),
         code=code("calibrate.py"),

@@ -8,7 +8,7 @@ from bosscal.calibration.distortion import FEWEST_FIBERS
 @cache
 def get_spectra():
     """(folder, fiber) of every target from a spec file, each once."""
-    return list(dict.fromkeys((target.folder, target.fiber) for target in get_targets() if target.products == "spec"))
+    return list(dict.fromkeys((block.folder, block.fibers[0]) for block in get_blocks() if block.products == "spec"))
 
 
 def get_coadd_tables(kind, folder=None):
@@ -87,6 +87,8 @@ rule measure_coadd:
         "results/logs/measure_coadd/{release}/{plate_mjd}/{fiber}.log",
     benchmark:
         "results/benchmarks/measure_coadd/{release}/{plate_mjd}/{fiber}.tsv"
+    group:
+        "spectra"
     conda:
         ENVIRONMENT
     params:
@@ -106,7 +108,7 @@ def get_subsets():
     """(folder, fiber, name) of every further coadd that is asked for, to its exposures and cameras."""
     nights = get_nights().mjds
     subsets = {}
-    for request in REQUESTS:
+    for request in get_requests():
         mjd = request.mjd or nights.get((request.release, request.plate))
         for name, exposures, cameras in request.coadds if mjd else ():
             for fiber in request.fibers:

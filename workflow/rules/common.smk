@@ -13,7 +13,7 @@ from snakemake.settings.types import ExecMode
 WORKFLOW = Path(workflow.basedir)
 SOURCE = WORKFLOW / "src"
 sys.path.insert(0, str(SOURCE))
-# The profile has imported the package from wherever it is installed, which may be another copy.
+# What the profile imported may be a package that is installed elsewhere: the code beside this file is meant.
 for name in [name for name in sys.modules if name.partition(".")[0] == "bosscal"]:
     del sys.modules[name]
 # Jobs find the package here too, whatever environment they run in.
@@ -23,7 +23,7 @@ sys.executable = shlex.quote(sys.executable)
 
 from bosscal.base.errors import UserError
 from bosscal.base.files import read_json
-from bosscal.base.outcomes import noted_failures, step_name, unique
+from bosscal.base.outcomes import noted_failures, read_outcome, step_name, unique
 from bosscal.base.provenance import code_digest
 from bosscal.figures import kinds
 from bosscal.noise.laws import LAWS
@@ -31,6 +31,7 @@ from bosscal.run import lock
 from bosscal.run.configuration import read_configuration, shown
 from bosscal.run.releases import alternatives, read_releases, spec_paths
 from bosscal.run.sources import SIMULATED, contradictions, read_only, source_of
+from bosscal.run.tables import read_target_table
 from bosscal.run.terminal import Terminal
 from bosscal.run.written import read_written
 from bosscal.survey import paths, targets
@@ -62,10 +63,15 @@ with user_errors():
         if os.path.exists("config.yaml"):
             workflow.configfiles.append("config.yaml")  # for reports, and for jobs far away
     CONFIGURATION = read_configuration(config, RELEASES, paths.mask_bits(), WRITTEN)
-    REQUESTS = targets.parse_requests(CONFIGURATION.targets)
+    QUERY = CONFIGURATION.query
+    ENTRIES, PLACES = (
+        read_target_table(CONFIGURATION.table, RELEASES, CONFIGURATION.release) if CONFIGURATION.table else ([], [])
+    )
+    # What the configuration and its table name; the plates of a query are known later (targets.smk, get_requests).
+    REQUESTS = targets.parse_requests([*CONFIGURATION.targets, *ENTRIES], PLACES)
     SOURCES = {
         name: source_of(name, RELEASES[name], CONFIGURATION.data, os.environ, WRITTEN)
-        for name in CONFIGURATION.releases
+        for name in dict.fromkeys([*CONFIGURATION.releases, *(entry.release for entry in ENTRIES)])
     }
 
 # Once, and not in every job.
@@ -78,7 +84,6 @@ MASK_ALLOW = sum(paths.mask_bits()[name] for name in CONFIGURATION.mask_allow)
 FINDERS = {name: paths.finder(RELEASES[name].sas_path, RELEASES[name].run2d) for name in SOURCES}
 # For the jobs that download: no parameter, since another server makes no mirrored file stale.
 config["servers"] = {name: [source.url, *source.fallbacks] for name, source in SOURCES.items()}
-config["requests"] = [asdict(request) for request in REQUESTS]
 
 # Where the outputs of this configuration lie that depend on all of it.
 with user_errors():
@@ -116,6 +121,16 @@ def failed_before(rule, *outputs, judges=()):
 def code(script):
     """Digest of a script and of all it imports of bosscal: an edit reruns the rules that it concerns."""
     return code_digest(WORKFLOW / "workflow/scripts" / script)
+
+
+def intermediate(path):
+    """A file that only later steps read: it goes when these are done, where the configuration says so."""
+    return path if CONFIGURATION.keep_intermediates else temp(path)
+
+
+def memory(megabytes):
+    """Memory of a step [MB]: the most that was measured and a third more; at each further attempt as much again."""
+    return lambda wildcards, attempt: megabytes * attempt
 
 
 ENVIRONMENT = f"{workflow.basedir}/envs/bosscal.yaml"

@@ -11,10 +11,12 @@ rule compare:
         "results/logs/compare/{release}/{plate_mjd}/{exposure}.log",
     benchmark:
         "results/benchmarks/compare/{release}/{plate_mjd}/{exposure}.tsv"
+    group:
+        "camera_exposure"
     conda:
         ENVIRONMENT
     resources:
-        mem_mb=700,
+        mem_mb=memory(700),
     params:
         failed_before=failed_before("compare"),
         code=code("compare.py"),
@@ -37,7 +39,7 @@ rule summarize:
     params:
         failed_before=failed_before("summarize", f"{COMPARE}/summary.ecsv"),
         code=code("summarize.py"),
-        targets=lambda wildcards: [target.to_dict() for target in get_targets()],
+        targets=get_block_parameters,
         failures=get_failures,
     script:
         "../scripts/summarize.py"

@@ -83,7 +83,8 @@ rule download:
 
 def get_all_files():
     """(release, server path) of all that the configuration needs of the survey, each once."""
-    nights = [(release, FINDERS[release].get_platelist_path()) for release in RELEASES_WITHOUT_MJD]
+    asked = [*RELEASES_WITHOUT_MJD, *([QUERY.release] if QUERY else [])]
+    nights = [(release, FINDERS[release].get_platelist_path()) for release in asked]
     sources = [(source[0], get_spec_path(*source)) for source in get_exposure_sources()]
     frames = [
         (release, path)
@@ -96,7 +97,7 @@ def get_all_files():
 
 def get_all_headers():
     """Pieces that stand for headers which spec files have lost."""
-    spectra = {(target.release, target.plate_mjd, target.fiber) for target in get_targets()}
+    spectra = {(*folder.split("/"), int(unit.rpartition("-")[2])) for folder, unit in get_folders("spec")}
     return [
         path
         for release, plate_mjd, fiber in sorted(spectra)

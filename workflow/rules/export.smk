@@ -11,10 +11,12 @@ rule write_calib:
         "results/logs/write_calib/{release}/{plate_mjd}/{exposure}.log",
     benchmark:
         "results/benchmarks/write_calib/{release}/{plate_mjd}/{exposure}.tsv"
+    group:
+        "camera_exposure"
     conda:
         ENVIRONMENT
     resources:
-        mem_mb=700,
+        mem_mb=memory(700),
     params:
         failed_before=failed_before("write_calib"),
         code=code("write_calib.py"),

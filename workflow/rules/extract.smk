@@ -8,14 +8,7 @@ def get_frame_paths(wildcards):
     plate, mjd = map(int, plate_mjd.split("-"))
     camera, expnum = wildcards.exposure.split("-")
     # Frames are asked for by the targets on them, and one spec-lite file told the exposures of all.
-    flats = next(
-        (
-            cameras[camera]
-            for (*source, _), cameras in get_listing().exposures.items()
-            if source == [release, "frames", plate, mjd] and camera in cameras
-        ),
-        {},
-    )
+    flats = get_flats().get((release, plate, mjd, camera), {})
     if int(expnum) not in flats:
         not_asked_for(f"{release} {plate_mjd} {wildcards.exposure}")
     frames = paths.frame_paths(FINDERS[release], plate, mjd, camera, int(expnum), flats[int(expnum)])
@@ -28,15 +21,17 @@ rule extract_frame:
     input:
         lambda wildcards: [get_input(wildcards.release, path) for path in get_frame_paths(wildcards)],
     output:
-        "results/extract_frame/{release}/{plate_mjd}/{exposure}.npz",
+        intermediate("results/extract_frame/{release}/{plate_mjd}/{exposure}.npz"),
     log:
         "results/logs/extract_frame/{release}/{plate_mjd}/{exposure}.log",
     benchmark:
         "results/benchmarks/extract_frame/{release}/{plate_mjd}/{exposure}.tsv"
+    group:
+        "camera_exposure"
     conda:
         ENVIRONMENT
     resources:
-        mem_mb=700,
+        mem_mb=memory(700),
     params:
         failed_before=failed_before("extract_frame", judges=["calibrate"]),
         code=code("extract_frame.py"),

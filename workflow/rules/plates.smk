@@ -28,10 +28,12 @@ rule plot_exposure:
         "results/logs/plot_exposure/{release}/{plate_mjd}/{exposure}.log",
     benchmark:
         "results/benchmarks/plot_exposure/{release}/{plate_mjd}/{exposure}.tsv"
+    group:
+        "camera_exposure"
     conda:
         ENVIRONMENT
     resources:
-        mem_mb=700,
+        mem_mb=memory(700),
     params:
         failed_before=failed_before("plot_exposure"),
         code=code("plot_exposure.py"),

@@ -19,6 +19,9 @@ def get_figures(products):
 def releases_of(products):
     """Constraint of a figure's release that looks ahead: it fits the spectra asked for from these products alone."""
     asked = {request.products for request in REQUESTS if not request.whole_plate}
+    if QUERY and QUERY.fibers != "all" and (asked := asked | {QUERY.products}) != {QUERY.products}:
+        with user_errors():
+            raise UserError(f"query.products: is {QUERY.products}, and that of some targets is not; give them one kind")
     if asked == {products}:
         return "|".join(map(re.escape, RELEASES))
     fibers = sorted(targets.fibers_from(products, REQUESTS, whole_plates=False))
@@ -55,6 +58,8 @@ rule plot:
         "results/benchmarks/plot/{release}/{plate_mjd}/{exposure}-{fiber}.tsv"
     wildcard_constraints:
         release=releases_of("frames"),
+    group:
+        "camera_exposure"
     conda:
         ENVIRONMENT
     params:
@@ -76,6 +81,8 @@ rule plot_spec:
         "results/benchmarks/plot_spec/{release}/{plate_mjd}/{exposure}-{fiber}.tsv"
     wildcard_constraints:
         release=releases_of("spec"),
+    group:
+        "spectra"
     conda:
         ENVIRONMENT
     params:

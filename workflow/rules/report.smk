@@ -100,7 +100,7 @@ rule report:
         mask_allow=CONFIGURATION.mask_allow,
         mask_bits=paths.mask_bits(),
         configuration=shown(CONFIGURATION),
-        targets=lambda wildcards: [target.to_dict() for target in get_targets()],
+        targets=get_block_parameters,
         failures=get_failures,
         # Written beside the tables of spec files, by the same jobs.
         spec_exposures=get_spec_exposures,

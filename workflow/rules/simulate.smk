@@ -1,4 +1,4 @@
-# The embedded plate: a server's worth of files in the survey's format, made on demand below results/simulated/.
+# Simulated plates: a server's worth of files in the survey's format, made on demand below results/simulated/.
 # README.md, section "The simulated plate", says what it contains.
 from bosscal import simulation
 from bosscal.base.provenance import digest
@@ -15,24 +15,32 @@ def simulated(server_path):
 
 
 def pattern(server_path, **wildcards):
-    """Output pattern from an example's path: each value is replaced by its wildcard."""
+    """Output pattern from the path of an example of the tutorial's plate: each value is replaced by its wildcard."""
     path = str(server_path)
-    for name, value in wildcards.items():
+    for name, value in ({"plate": str(simulation.PLATE), "mjd": str(simulation.MJD)} | wildcards).items():
         path = path.replace(value, f"{{{name}}}")
     return simulated(path)
+
+
+wildcard_constraints:
+    plate=r"\d{4,5}",
+    mjd=r"\d{5}",
+    expnum=r"\d{8}",
 
 
 rule simulate_frames:
     output:
         [pattern(path, camera="b1", expnum="00158842") for path in simulation.camera_exposure_paths("b1", 158842)],
     log:
-        "results/logs/simulate/frames-{camera}-{expnum}.log",
+        "results/logs/simulate/{plate}/frames-{camera}-{expnum}.log",
     benchmark:
-        "results/benchmarks/simulate/frames-{camera}-{expnum}.tsv"
+        "results/benchmarks/simulate/{plate}/frames-{camera}-{expnum}.tsv"
+    group:
+        "simulation"
     conda:
         ENVIRONMENT
     resources:
-        mem_mb=2000,
+        mem_mb=memory(2000),
     params:
         **SIMULATION,
     script:
@@ -41,11 +49,13 @@ rule simulate_frames:
 
 rule simulate_flat:
     output:
-        pattern(simulation.flat_path("b1"), camera="b1"),
+        pattern(simulation.flat_path("b1"), camera="b1", expnum=f"{simulation.TUTORIAL.flat:08d}"),
     log:
-        "results/logs/simulate/flat-{camera}.log",
+        "results/logs/simulate/{plate}/flat-{camera}-{expnum}.log",
     benchmark:
-        "results/benchmarks/simulate/flat-{camera}.tsv"
+        "results/benchmarks/simulate/{plate}/flat-{camera}-{expnum}.tsv"
+    group:
+        "simulation"
     conda:
         ENVIRONMENT
     params:
@@ -56,11 +66,13 @@ rule simulate_flat:
 
 rule simulate_fluxdistort:
     output:
-        simulated(simulation.fluxdistort_path()),
+        pattern(simulation.fluxdistort_path()),
     log:
-        "results/logs/simulate/fluxdistort.log",
+        "results/logs/simulate/{plate}/fluxdistort-{mjd}.log",
     benchmark:
-        "results/benchmarks/simulate/fluxdistort.tsv"
+        "results/benchmarks/simulate/{plate}/fluxdistort-{mjd}.tsv"
+    group:
+        "simulation"
     conda:
         ENVIRONMENT
     params:
@@ -76,6 +88,8 @@ rule simulate_platelist:
         "results/logs/simulate/platelist.log",
     benchmark:
         "results/benchmarks/simulate/platelist.tsv"
+    group:
+        "simulation"
     conda:
         ENVIRONMENT
     params:
@@ -88,9 +102,11 @@ rule simulate_spec_lite:
     output:
         pattern(simulation.spec_path(1, lite=True), fiber="0001"),
     log:
-        "results/logs/simulate/spec-lite-{fiber}.log",
+        "results/logs/simulate/{plate}/spec-lite-{mjd}-{fiber}.log",
     benchmark:
-        "results/benchmarks/simulate/spec-lite-{fiber}.tsv"
+        "results/benchmarks/simulate/{plate}/spec-lite-{mjd}-{fiber}.tsv"
+    group:
+        "simulation"
     conda:
         ENVIRONMENT
     params:
@@ -101,14 +117,15 @@ rule simulate_spec_lite:
 
 def get_frames_of_spectrograph(wildcards):
     side = targets.spectrograph(int(wildcards.fiber))
+    plate = simulation.Plate(int(wildcards.plate), int(wildcards.mjd))
     cameras = [camera for camera in simulation.CAMERAS if camera.endswith(str(side))]
     frames = [
         path
         for camera in cameras
-        for expnum in simulation.EXPOSURES
-        for path in simulation.camera_exposure_paths(camera, expnum)
+        for expnum in plate.exposures
+        for path in simulation.camera_exposure_paths(camera, expnum, plate)
     ]
-    return list(map(simulated, [*frames, *map(simulation.flat_path, cameras)]))
+    return list(map(simulated, [*frames, *(simulation.flat_path(camera, plate) for camera in cameras)]))
 
 
 rule simulate_spec:
@@ -117,9 +134,11 @@ rule simulate_spec:
     output:
         pattern(simulation.spec_path(1, lite=False), fiber="0001"),
     log:
-        "results/logs/simulate/spec-{fiber}.log",
+        "results/logs/simulate/{plate}/spec-{mjd}-{fiber}.log",
     benchmark:
-        "results/benchmarks/simulate/spec-{fiber}.tsv"
+        "results/benchmarks/simulate/{plate}/spec-{mjd}-{fiber}.tsv"
+    group:
+        "simulation"
     conda:
         ENVIRONMENT
     params:
@@ -128,7 +147,7 @@ rule simulate_spec:
         "../scripts/simulate.py"
 
 
-# The whole plate's folder with its checksums: `snakemake simulated_plate`.
+# The whole folder of the tutorial's plate with its checksums: `snakemake simulated_plate`.
 rule simulated_plate:
     input:
         frames=[
@@ -138,7 +157,7 @@ rule simulated_plate:
             for path in simulation.camera_exposure_paths(camera, expnum)
         ],
         flats=[simulated(simulation.flat_path(camera)) for camera in simulation.CAMERAS],
-        fluxdistort=rules.simulate_fluxdistort.output,
+        fluxdistort=simulated(simulation.fluxdistort_path()),
         platelist=rules.simulate_platelist.output,
     output:
         simulated(simulation.sha1sum_path()),

@@ -33,6 +33,8 @@ rule measure_spec:
         "results/logs/measure_spec/{release}/{plate_mjd}/spec-{fiber}.log",
     benchmark:
         "results/benchmarks/measure_spec/{release}/{plate_mjd}/spec-{fiber}.tsv"
+    group:
+        "spectra"
     conda:
         ENVIRONMENT
     params:

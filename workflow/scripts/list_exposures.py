@@ -1,11 +1,11 @@
 """List the exposures of every coadd that a target is in."""
 
 from bosscal.base.errors import UserError
-from bosscal.base.files import read_json, write_json
+from bosscal.base.files import write_json
 from bosscal.base.log import amount, logger, run_step
 from bosscal.base.outcomes import Failure, read_outcome, unique
 from bosscal.survey.spectra import lost_headers, read_exposures
-from bosscal.survey.targets import Listing, Request, exposure_sources, listing_to_json, nights_from_json, resolve
+from bosscal.survey.targets import Listing, listing_to_json
 
 
 def list_of(source, path, listing):
@@ -26,29 +26,18 @@ def list_of(source, path, listing):
     logger.info("%s: %s", source, {camera: sorted(numbers) for camera, numbers in listing.exposures[source].items()})
 
 
-def main(spec_paths, mjd_paths, requests, output):
+def main(spec_paths, sources, output):
     """Read the exposures from spec files and write them; returns what keeps any target from being found."""
-    nights = nights_from_json(map(read_json, mjd_paths))
-    sources = dict.fromkeys(exposure_sources(requests, nights.mjds).values())
     listing = Listing({}, set(), {})
-    for source, path in zip(sources, spec_paths, strict=True):
+    for source, path in zip(map(tuple, sources), spec_paths, strict=True):
         list_of(source, path, listing)
     if listing.lost:
         logger.warning("%d spec files have lost the headers of their exposures", len(listing.lost))
     write_json(output, listing_to_json(listing))
-    spectra, failures = resolve(requests, nights.mjds, listing.exposures)
-    for failure in failures:
-        logger.warning("%s", failure.line)
-    logger.info("%d spectra, wrote %s", len(spectra), amount(output))
+    logger.info("%d spec files, wrote %s", len(sources), amount(output))
     return unique(failure for of_source in listing.failures.values() for failure in of_source)
 
 
 if "snakemake" in globals():
     job = snakemake
-    run_step(
-        job,
-        lambda: main(
-            job.input.spec, job.input.mjd, [Request(**request) for request in job.config["requests"]], job.output[0]
-        ),
-        collects=True,
-    )
+    run_step(job, lambda: main(job.input.spec, job.params.sources, job.output[0]), collects=True)

@@ -18,7 +18,7 @@ from bosscal.results.comparison import stack
 from bosscal.results.spectrum import read_spectrum
 from bosscal.survey.exposure import CameraExposure
 from bosscal.survey.inputs import INPUTS, read_record
-from bosscal.survey.targets import Target
+from bosscal.survey.targets import Block, single_spectra
 
 
 def by_name(paths):
@@ -187,7 +187,7 @@ if "snakemake" in globals():
         snakemake,
         lambda: main(
             {name: params[name] for name in ("releases", "sources", "mask_allow", "configuration")},
-            [Target(**target) for target in params.targets],
+            single_spectra(map(Block.from_dict, params.targets)),
             {
                 "comparisons": list(files.comparisons),
                 "summary": [files.summary],

@@ -4,7 +4,7 @@ from bosscal.base.log import amount, logger, run_step
 from bosscal.base.outcomes import Failure, sort_out, unique, write_outcome
 from bosscal.base.tables import read_table, write_table
 from bosscal.results.comparison import stack, summarize
-from bosscal.survey.targets import Target
+from bosscal.survey.targets import Block, single_spectra
 
 
 def main(paths, releases, targets, failures, output):
@@ -30,7 +30,7 @@ if "snakemake" in globals():
         lambda: main(
             files.comparisons,
             files.releases,
-            [Target(**target) for target in params.targets],
+            single_spectra(map(Block.from_dict, params.targets)),
             [Failure(**failure) for failure in params.failures],
             snakemake.output[0],
         ),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import hashlib
 from collections.abc import Iterable, Iterator
+from functools import lru_cache
 from importlib.metadata import version
 from pathlib import Path
 
@@ -15,22 +16,28 @@ DATA_SUFFIXES = (".j2", ".yaml", ".css", ".js")
 LIBRARIES = ("numpy", "astropy", "matplotlib", "bossdata", "snakemake", "pyyaml")
 
 
+@lru_cache(1024)  # every step asks for the modules at the bottom of the house, and parsing takes longest
+def _imported_names(source: str) -> tuple[str, ...]:
+    """Names that the text of a Python file imports, anywhere in it; of `from a import b` both a and a.b."""
+    found: list[str] = []
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
+            found += [node.module] + [f"{node.module}.{alias.name}" for alias in node.names]
+        elif isinstance(node, ast.Import):
+            found += [alias.name for alias in node.names]
+    return tuple(found)
+
+
 def _imported_modules(path: Path) -> Iterator[Path]:
     """Files of this package that a Python file imports, anywhere in it."""
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        names = []
-        if isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
-            names = [node.module] + [f"{node.module}.{alias.name}" for alias in node.names]
-        elif isinstance(node, ast.Import):
-            names = [alias.name for alias in node.names]
-        for name in names:
-            package, *rest = name.split(".")
-            if package != PACKAGE.name:
-                continue
-            base = PACKAGE.joinpath(*rest)
-            for candidate in (base.with_suffix(".py"), base / "__init__.py"):
-                if candidate.is_file():
-                    yield candidate
+    for name in _imported_names(path.read_text(encoding="utf-8")):
+        package, *rest = name.split(".")
+        if package != PACKAGE.name:
+            continue
+        base = PACKAGE.joinpath(*rest)
+        for candidate in (base.with_suffix(".py"), base / "__init__.py"):
+            if candidate.is_file():
+                yield candidate
 
 
 def code_files(script: Pathlike) -> list[Path]:

@@ -6,10 +6,10 @@ folder of the repository, writes the latter two.
 """
 
 import re
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal, cast
+from typing import Annotated, Any, Literal, cast, get_origin
 
 import yaml
 from pydantic import (
@@ -281,6 +281,73 @@ class TargetEntry(Section):
         return self
 
 
+def _in_order(limits: tuple[Any, Any]) -> tuple[Any, Any]:
+    if limits[0] > limits[1]:
+        raise mistake(f"{list(limits)} ends before it begins; give the first and the last")
+    return limits
+
+
+def _degrees(number: Any) -> Any:
+    return float(number) if isinstance(number, int) and not isinstance(number, bool) else number
+
+
+Limits = Annotated[tuple[int, int], AfterValidator(_in_order), Field(strict=False)]
+_Degrees = Annotated[float, BeforeValidator(_degrees)]
+RightAscension = Annotated[_Degrees, Field(ge=0, le=360)]
+Declination = Annotated[_Degrees, Field(ge=-90, le=90)]
+RightAscensions = Annotated[tuple[RightAscension, RightAscension], Field(strict=False)]
+Declinations = Annotated[tuple[Declination, Declination], AfterValidator(_in_order), Field(strict=False)]
+Qualities = Annotated[
+    tuple[Literal["good", "marginal", "bad"], ...],
+    BeforeValidator(some),
+    AfterValidator(distinct),
+    Field(strict=False, json_schema_extra=MIN_ITEMS | UNIQUE),
+]
+Programmes = Annotated[
+    tuple[Annotated[str, Field(min_length=1)], ...],
+    BeforeValidator(some),
+    AfterValidator(distinct),
+    Field(strict=False, json_schema_extra=MIN_ITEMS | UNIQUE),
+]
+
+
+class Query(Section):
+    """Plates that are looked up in a release's platelist, and what to analyse of each."""
+
+    release: Annotated[ReleaseName | None, Shown(default="the `release` above")] = Field(
+        default=None, description="name of the release whose platelist is asked: {releases}"
+    )
+    plates: Annotated[Limits | None, Shown(default="all")] = Field(
+        default=None, description="first and last plate number, e.g. `[4000, 4099]`: a batch of a survey"
+    )
+    mjd: Annotated[Limits | None, Shown(default="all")] = Field(
+        default=None, description="first and last night (MJD), e.g. `[55176, 55540]`"
+    )
+    quality: Qualities = Field(default=("good",), description="list of qualities: `good`, `marginal`, `bad`")
+    programmes: Annotated[Programmes | None, Shown(default="all")] = Field(
+        default=None, description="list of names of programmes (PROGRAMNAME), e.g. `[boss]`"
+    )
+    ra: Annotated[RightAscensions | None, Shown(default="all")] = Field(
+        default=None,
+        description="right ascension of the plate's center [deg], from and to, e.g. `[110, 260]`; `[350, 10]` is "
+        "across 0",
+    )
+    dec: Annotated[Declinations | None, Shown(default="all")] = Field(
+        default=None, description="declination of the plate's center [deg], from and to, e.g. `[-5, 60]`"
+    )
+    fibers: Annotated[
+        All | Annotated[Fibers, Tag("[list]")],
+        Discriminator(_word_or_list),
+    ] = Field(default="all", description="fibers of each plate, as in an entry of `targets`")
+    bands: Bands = Field(default=("blue", "red"), description="bands of each plate, as in an entry of `targets`")
+    exposures: Annotated[All | Annotated[Exposures, Tag("[list]")], Discriminator(_word_or_list)] = Field(
+        default="all", description="exposures of each plate, as in an entry of `targets`"
+    )
+    products: Literal["frames", "spec"] = Field(
+        default="frames", description="`frames` or `spec`, as in an entry of `targets`"
+    )
+
+
 Targets = Annotated[tuple[TargetEntry, ...], BeforeValidator(some), Field(strict=False, json_schema_extra=MIN_ITEMS)]
 
 
@@ -290,12 +357,25 @@ class Configuration(Section):
     model_config = ConfigDict(
         title="bosscal configuration",
         json_schema_extra={
-            "anyOf": [
-                {"required": ["release"], "properties": {"release": {"type": "string"}}},
+            "allOf": [
                 {
-                    "properties": {
-                        "targets": {"items": {"required": ["release"], "properties": {"release": {"type": "string"}}}}
-                    }
+                    "anyOf": [
+                        {"required": ["release"], "properties": {"release": {"type": "string"}}},
+                        {
+                            "properties": {
+                                "targets": {
+                                    "items": {"required": ["release"], "properties": {"release": {"type": "string"}}}
+                                },
+                                "query": {"required": ["release"], "properties": {"release": {"type": "string"}}},
+                            }
+                        },
+                    ]
+                },
+                {
+                    "anyOf": [
+                        {"required": [key], "properties": {key: {"type": kind}}}
+                        for key, kind in (("targets", "array"), ("table", "string"), ("query", "object"))
+                    ]
                 },
             ]
         },
@@ -309,17 +389,34 @@ class Configuration(Section):
         ),
     ] = Field(default=None, description="name of a release: {releases}")
     data: Data = Field(default=Data(), description="where the survey's files come from and are kept: url and mirror")
-    targets: Targets = Field(description="what to analyse: a list with an entry for each plate")
+    targets: Targets = Field(default=(), description="what to analyse: a list with an entry for each plate")
+    table: Annotated[
+        str | None,
+        Shown(
+            details=", whose first line names the columns, which are the keys of an entry of `targets`; a list in a "
+            "cell is separated by blanks",
+            default="none",
+        ),
+    ] = Field(default=None, min_length=1, description="CSV or ECSV file with further targets, a row for each plate")
+    query: Query | None = Field(
+        default=None, description="plates that are looked up in a release's platelist: plates, mjd, quality and others"
+    )
     mask_allow: MaskBits = Field(
         default=(),
         description="list of [SPPIXMASK](https://www.sdss.org/dr12/algorithms/bitmasks/#SPPIXMASK) bits to treat as "
         "harmless, e.g. `BRIGHTSKY`",
     )
+    keep_intermediates: bool = Field(
+        default=True,
+        description="true or false: whether the npz of extract_frame and calibrate stay (130 MB a camera exposure of "
+        "frames) when all that is made of them is there; what needs them later makes them again",
+    )
 
     @property
     def releases(self) -> tuple[str, ...]:
-        """Names of the releases of all targets, each once."""
-        return tuple(dict.fromkeys(target.release for target in self.targets if target.release is not None))
+        """Names of the releases of all targets and of the query, each once."""
+        named = [target.release for target in self.targets] + ([self.query.release] if self.query else [])
+        return tuple(dict.fromkeys(name for name in named if name is not None))
 
 
 # ------------------------------------------------------------------------------------------------------ reading
@@ -350,9 +447,7 @@ def read_configuration(
         With one line for each mistake, naming the key and what would be right.
     """
 
-    def describe(description: str) -> str:
-        return plain(description.replace("{releases}", ", ".join(releases)))
-
+    describe = describer(releases)
     lines = _complaints_about_no_release(config, describe, source)
     try:
         configuration = Configuration.model_validate(dict(config), context=Known(releases, list(mask_bits)))
@@ -363,16 +458,30 @@ def read_configuration(
         target.model_copy(update={"release": target.release or configuration.release})
         for target in configuration.targets
     )
-    lines += _complaints_about_plates(targets, releases, source)
+    query = configuration.query
+    if query is not None:
+        query = query.model_copy(update={"release": query.release or configuration.release})
+    lines += complaints_about_plates(targets, releases, source)
+    if not targets and query is None and configuration.table is None:
+        wanted = describe(cast(str, Configuration.model_fields["targets"].description))
+        lines.append(f"targets: missing; give {wanted}{at(('targets',), source)}")
     if lines:
         raise UserError("\n".join(lines))
-    return configuration.model_copy(update={"targets": targets})
+    return configuration.model_copy(update={"targets": targets, "query": query})
 
 
-def _complaints_about_plates(
-    targets: Sequence[TargetEntry], releases: Mapping[str, Release], source: Source | None
+def describer(releases: Mapping[str, Release]) -> Callable[[str], str]:
+    """What makes plain text of a description, with the names of the releases."""
+    return lambda description: plain(description.replace("{releases}", ", ".join(releases)))
+
+
+def complaints_about_plates(
+    targets: Sequence[TargetEntry],
+    releases: Mapping[str, Release],
+    source: Source | None = None,
+    places: Sequence[str] | None = None,
 ) -> list[str]:
-    """Plates that are in another reduction of the release's folder."""
+    """Plates that are in another reduction of the release's folder; ``places`` are what the messages begin with."""
     lines = []
     for index, target in enumerate(targets):
         if target.release is None:
@@ -382,7 +491,8 @@ def _complaints_about_plates(
             what = f"plate {target.plate}" + (f" of {target.mjd}" if target.mjd and right else "")
             advice = f"it is in {' or '.join(right)}: give release: {right[0]}" if right else "check the plate"
             where = at(("targets", index, "plate"), source)
-            lines.append(f"targets[{index}].plate: {what} is not in {target.release}; {advice}{where}")
+            place = places[index] if places else f"targets[{index}]."
+            lines.append(f"{place}plate: {what} is not in {target.release}; {advice}{where}")
     return lines
 
 
@@ -390,6 +500,11 @@ def _complaints_about_no_release(config: Mapping[str, Any], describe: Any, sourc
     """What a field cannot know alone, asked of the configuration as written so that other mistakes do not hide it."""
     if config.get("release") is not None:
         return []
+    query = config.get("query")
+    if isinstance(query, Mapping) and query.get("release") is None:
+        return [f"release: missing; give {describe(_release_wanted())}; or one in query"]
+    if config.get("table") is not None or query is not None:
+        return []  # whoever reads the table says which rows have none
     targets = config.get("targets")
     if isinstance(targets, list | tuple) and targets:
         without = [
@@ -476,7 +591,7 @@ def _leaves(model: type[BaseModel], above: str = "") -> Iterator[tuple[str, Fiel
         if inner is None:
             yield above + name, field
         else:
-            yield from _leaves(inner, f"{above}{name}{'' if inner is field.annotation else '[]'}.")
+            yield from _leaves(inner, f"{above}{name}{'[]' if get_origin(field.annotation) is tuple else ''}.")
 
 
 def _default(field: FieldInfo, shown: Shown) -> str:

@@ -18,6 +18,7 @@ from bosscal.run.yamltext import Key, Place, Text, read_mapping, read_text
 
 ADVICE = "write at least release: NAME and targets: with a list"
 TEMPLATE = "__use_yte__"  # what makes Snakemake take a file for a template with Python in it
+WHAT = ("targets", "table", "query")  # what is analysed: who says it anew means nothing that was said before
 CONFIG_KEY = re.compile(r"[a-zA-Z_][\w-]*\w")  # as Snakemake has it
 
 
@@ -35,7 +36,17 @@ class Written:
             value = text.value
             for key in reversed(above):
                 value = {key: value}
-            self.values = _merged(self.values, value)
+            self.values = _merged(self._kept(value, bool(above)), value)
+
+    def _kept(self, value: Any, command_line: bool) -> dict[str, Any]:
+        """What of earlier values holds beside a later text: of what is analysed nothing that a file does not say.
+
+        The command line goes on with a table or a query, e.g. with other plates of it, but not with ``targets``.
+        """
+        if not any(key in value for key in WHAT):
+            return self.values
+        dropped = ("targets",) if command_line else tuple(key for key in WHAT if key not in value)
+        return {key: kept for key, kept in self.values.items() if key not in dropped or key in value}
 
     def _text(self, path: tuple[Key, ...]) -> tuple[Text, tuple[Key, ...]] | None:
         """What tells a value: the text that holds for its path, or for most of it, and the path in there."""

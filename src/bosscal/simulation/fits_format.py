@@ -2,8 +2,8 @@
 
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
+from datetime import datetime, timedelta
 from pathlib import Path
-from time import gmtime, strftime
 from typing import Any, NamedTuple, Self
 
 import numpy as np
@@ -15,15 +15,10 @@ from bosscal.base.files import Pathlike, replacing
 from bosscal.base.splines import Spline
 from bosscal.simulation.instrument import READNOISE
 from bosscal.simulation.plate import (
-    ARC,
-    EXPOSURES,
-    FLAT,
-    MJD,
     NFIBER,
-    PLATE,
-    PLATE_CENTER,
     RUN2D,
     Fibers,
+    Plate,
     fiber_numbers,
     plug_fibers,
 )
@@ -33,9 +28,10 @@ from bosscal.survey.tracesets import TraceSet
 FITS_BLOCK = 2880  # bytes; headers and data are padded to whole blocks
 GZIP_FORMAT = 16 + zlib.MAX_WBITS  # zlib's number for a gzip file, without name and time
 
-EXPTIME = {FLAT: 30.0, EXPOSURES[0]: 900.0, EXPOSURES[1]: 900.0}
-START = {FLAT: 1200.0, EXPOSURES[0]: 1500.0, EXPOSURES[1]: 2500.0}  # s after the beginning of the MJD
-DATE = "2013-04-01"  # the day that MJD numbers
+EXPTIME, EXPTIME_OF_FLAT = 900.0, 30.0  # s
+# After the beginning of the MJD [s]: a flat, the first science exposure, and from each to the next.
+START_OF_FLAT, FIRST_START, CADENCE = 1200.0, 1500.0, 1000.0
+MJD_0 = datetime(1858, 11, 17)
 CAMERA_COLUMN = {"b1": 1, "b2": 3, "r1": 4, "r2": 2}
 
 # Cards of real headers that say nothing of the calibration: telescope, guider, lamps, collimators, software.
@@ -45,9 +41,9 @@ TELESCOPE_CARDS = {
     "DAQVER": "1.2.8", "CAMDAQ": "1.4.1:31", "ERRCNT": "NONE", "SYNCERR": "NONE", "SLINES": "NONE", "PIXERR": "NONE",
     "PLINES": "NONE",
 }  # fmt: skip
-POINTING_CARDS = {
-    "OBJSYS": "ICRS", "RA": PLATE_CENTER[0], "DEC": PLATE_CENTER[1], "EQUINOX": 2000.0, "RADECSYS": "FK5",
-    "RADEG": PLATE_CENTER[0], "DECDEG": PLATE_CENTER[1], "ROTPOS": 0.0,
+POINTING_CARDS = {  # with the plate's center put in
+    "OBJSYS": "ICRS", "RA": 0.0, "DEC": 0.0, "EQUINOX": 2000.0, "RADECSYS": "FK5", "RADEG": 0.0, "DECDEG": 0.0,
+    "ROTPOS": 0.0,
     **{
         f"{name}OFF{axis}": 0.0
         for name, axes in {"BORE": "XY", "ARC": "XY", "OBJ": "XY", "CAL": "XYR", "GUID": "XYR"}.items()
@@ -153,9 +149,9 @@ def spline_set_table(spline: Spline) -> Hdu:
     return Hdu.table(np.array([row], dtype=dtype))
 
 
-def plug_map_table(camera: str, seed: int, name: str | None = None) -> Hdu:
+def plug_map_table(camera: str, seed: int, plate: Plate, name: str | None = None) -> Hdu:
     """Plug map of a camera's 500 fibers, 35 columns."""
-    fibers = plug_fibers(seed).select(fiber_numbers(camera))
+    fibers = plug_fibers(seed, plate).select(fiber_numbers(camera))
     table = np.zeros(NFIBER, dtype=PLUGMAP_DTYPE)
     quasar = fibers.objtype == "QSO"
     magnitude = magnitudes(fibers)
@@ -183,7 +179,7 @@ def plug_map_table(camera: str, seed: int, name: str | None = None) -> Hdu:
     return Hdu.table(table, name)
 
 
-def standard_stars_table(fibers: Fibers, loglam: NDArray) -> Hdu:
+def standard_stars_table(fibers: Fibers, loglam: NDArray, plate: Plate) -> Hdu:
     """What spFluxcalib says of the standard stars among fibers: which they are, and their flux, which is true here.
 
     ``loglam``, 2D[nfiber, nrow], is log10 of the fibers' wavelengths [Å].
@@ -198,8 +194,9 @@ def standard_stars_table(fibers: Fibers, loglam: NDArray) -> Hdu:
     ]  # fmt: skip
     table = np.zeros(len(stars.number), dtype=dtype)
     values = {
-        "PLATE": PLATE, "MJD": MJD, "FIBERID": stars.number, "QGOOD": 1, "MODEL": padded("simulated", "S10"),
-        "FEH": -1.5, "TEFF": 6500, "G": 4, "MAG": magnitudes(stars)[:, np.newaxis], "Z": stars.redshift,
+        "PLATE": plate.number, "MJD": plate.mjd, "FIBERID": stars.number, "QGOOD": 1,
+        "MODEL": padded("simulated", "S10"), "FEH": -1.5, "TEFF": 6500, "G": 4,
+        "MAG": magnitudes(stars)[:, np.newaxis], "Z": stars.redshift,
         "SN_MEDIAN": 40, "CHI2": 1, "DOF": 1, "LINESN_MEDIAN": 40, "LINECHI2": 1, "LINEDOF": 1,
         "MODELFLUX": object_flux(stars, loglam[index]),
     }  # fmt: skip
@@ -213,7 +210,7 @@ def magnitudes(fibers: Fibers) -> NDArray[np.float64]:
     return np.where(fibers.brightness > 0, 21.2 - 2.5 * log10(np.maximum(fibers.brightness, 1e-3)), 0)
 
 
-def exposure_header(camera: str, expnum: int, seed: int, extra: Mapping[str, Any]) -> fits.Header:
+def exposure_header(camera: str, expnum: int, seed: int, extra: Mapping[str, Any], plate: Plate) -> fits.Header:
     """Primary header of an exposure's files: who, when, with what, and that it is simulated.
 
     Parameters
@@ -222,10 +219,15 @@ def exposure_header(camera: str, expnum: int, seed: int, extra: Mapping[str, Any
     expnum, seed : int
     extra : dict
         Further keywords: value or (value, comment).
+    plate : Plate
     """
     raw = "sdR-{}-{:08d}.fit"
-    science = expnum != FLAT
-    begin = MJD * 86400.0 + START[expnum]
+    science = expnum != plate.flat
+    exptime = EXPTIME if science else EXPTIME_OF_FLAT
+    start = FIRST_START + (expnum - plate.exposures[0]) * CADENCE if science else START_OF_FLAT
+    begin = plate.mjd * 86400.0 + start
+    date = MJD_0 + timedelta(days=plate.mjd, seconds=start)
+    ra, dec = plate.center
     header = fits.Header()
     cards = {
         "TELESCOP": "SDSS 2.5-M",
@@ -235,22 +237,26 @@ def exposure_header(camera: str, expnum: int, seed: int, extra: Mapping[str, Any
         **TELESCOPE_CARDS,
         "FLAVOR": ("science" if science else "flat", "exposure type"),
         "BOSSVER": "v2_0_13",
-        "MJD": (MJD, "modified Julian date of the night"),
+        "MJD": (plate.mjd, "modified Julian date of the night"),
         "TAI-BEG": (begin, "start of exposure, MJD(TAI) [s]"),
-        "DATE-OBS": (DATE + strftime("T%H:%M:%S", gmtime(START[expnum])), "start of exposure, TAI"),
+        "DATE-OBS": (date.isoformat(), "start of exposure, TAI"),
         "FF": "0 0 0 0" if science else "1 1 1 1",
         "NE": "0 0 0 0",
         "HGCD": "0 0 0 0",
         "FFS": "0 0 0 0 0 0 0 0" if science else "1 1 1 1 1 1 1 1",
         **POINTING_CARDS,
-        "NAME": (f"{PLATE}-{MJD}-01", "plate, plugging"),
-        "PLATEID": PLATE,
-        "TILEID": PLATE,
+        "RA": ra,
+        "DEC": dec,
+        "RADEG": ra,
+        "DECDEG": dec,
+        "NAME": (f"{plate.number}-{plate.mjd}-01", "plate, plugging"),
+        "PLATEID": plate.number,
+        "TILEID": plate.number,
         "CARTID": 13,
         "MAPID": 1,
         "POINTING": "A",
         **COLLIMATOR_CARDS,
-        "EXPTIME": (EXPTIME[expnum], "exposure time [s]"),
+        "EXPTIME": (exptime, "exposure time [s]"),
         "SHOPETIM": 0.735,
         "SHCLOTIM": 0.55,
         "CAMROW": 0,
@@ -263,7 +269,7 @@ def exposure_header(camera: str, expnum: int, seed: int, extra: Mapping[str, Any
         "PIXFLAT": f"pixflatave-55056-{camera}.fits.gz",
         "BADPIXEL": f"badpixels-55056-{camera}.fits.gz",
         "RUN2D": RUN2D,
-        "TAI-END": begin + EXPTIME[expnum],
+        "TAI-END": begin + exptime,
         **extra,
     }
     for keyword, value in cards.items():
@@ -271,7 +277,7 @@ def exposure_header(camera: str, expnum: int, seed: int, extra: Mapping[str, Any
     return mark_simulated(header, seed)
 
 
-def science_cards(camera: str, expnum: int, xsigma: float, skychi2: float) -> dict[str, Any]:
+def science_cards(camera: str, expnum: int, xsigma: float, skychi2: float, plate: Plate) -> dict[str, Any]:
     """Keywords of a science exposure that its flat does not have."""
     raw = "sdR-{}-{:08d}.fit"
     return {
@@ -280,9 +286,9 @@ def science_cards(camera: str, expnum: int, xsigma: float, skychi2: float) -> di
         **{f"REDDEN{number:02d}": value for number, value in enumerate((0.16, 0.12, 0.086, 0.065, 0.046), start=1)},
         "XSIGMA": (xsigma, "spatial sigma, largest quadrant median"),
         "WSIGMA": (1.08, "median arc-line sigma [pixel]"),
-        "PLUGFILE": f"plPlugMapM-{PLATE}-{MJD}-01.par",
-        "FLATFILE": raw.format(camera, FLAT),
-        "ARCFILE": raw.format(camera, ARC),
+        "PLUGFILE": f"plPlugMapM-{plate.number}-{plate.mjd}-01.par",
+        "FLATFILE": raw.format(camera, plate.flat),
+        "ARCFILE": raw.format(camera, plate.arc),
         "OBJFILE": raw.format(camera, expnum),
         "LAMPLIST": "lamphgcdne.dat",
         "SKYLIST": "skylines.dat",

@@ -40,12 +40,11 @@ from bosscal.simulation.instrument import (
 )
 from bosscal.simulation.observing import BADFLUXFACTOR, NODATA, fiber_mask, observe
 from bosscal.simulation.plate import (
-    FLAT,
-    FOLDER,
-    MJD,
     NFIBER,
     NROW_STORED,
     RUN2D,
+    TUTORIAL,
+    Plate,
     camera_exposure_paths,
     fiber_blocks,
     fiber_numbers,
@@ -56,7 +55,7 @@ from bosscal.simulation.plate import (
 )
 
 
-def simulate_camera_exposure(root: Pathlike, camera: str, expnum: int, seed: int) -> None:
+def simulate_camera_exposure(root: Pathlike, camera: str, expnum: int, seed: int, plate: Plate = TUTORIAL) -> None:
     """Write spFrame, spCFrame, spFluxcalib and spFluxcorr of one camera exposure.
 
     Parameters
@@ -65,14 +64,17 @@ def simulate_camera_exposure(root: Pathlike, camera: str, expnum: int, seed: int
         Files are written below it, at :func:`~bosscal.simulation.plate.camera_exposure_paths`.
     camera : {"b1", "b2", "r1", "r2"}
     expnum : int
-        One of :data:`~bosscal.simulation.plate.EXPOSURES`.
+        One of the plate's exposures.
     seed : int
         The whole plate has one; the same seed always gives the same bytes.
+    plate : Plate
     """
-    spframe, spcframe, spfluxcalib, spfluxcorr = (Path(root) / path for path in camera_exposure_paths(camera, expnum))
-    instrument = build_instrument(camera, expnum, seed)
+    paths = camera_exposure_paths(camera, expnum, plate)
+    spframe, spcframe, spfluxcalib, spfluxcorr = (Path(root) / path for path in paths)
+    instrument = build_instrument(camera, expnum, seed, plate)
     frame, cframe, skychi2 = _expose(instrument)
-    header = exposure_header(camera, expnum, seed, science_cards(camera, expnum, instrument.xsigma, skychi2))
+    cards = science_cards(camera, expnum, instrument.xsigma, skychi2, plate)
+    header = exposure_header(camera, expnum, seed, cards, plate)
     _write_spframe(spframe, instrument, frame, header)
     _write_spcframe(spcframe, instrument, cframe, header)
 
@@ -80,7 +82,7 @@ def simulate_camera_exposure(root: Pathlike, camera: str, expnum: int, seed: int
     calibrated = mark_simulated(fits.Header({"WAVEMIN": wavemin, "WAVEMAX": wavemax}), seed)
     low, high = log10([wavemin, wavemax]).tolist()
     solution = spline_set_table(spline_of(partial(throughput, camera, expnum), low, high, 100))
-    stars = standard_stars_table(instrument.fibers, instrument.loglam[:, : instrument.row.size])
+    stars = standard_stars_table(instrument.fibers, instrument.loglam[:, : instrument.row.size], plate)
     write_fits(spfluxcalib, [Hdu.primary(calibrated, instrument.spcalib), solution, stars])
     corrected = mark_simulated(fits.Header(), seed)
     write_fits(spfluxcorr, [Hdu.primary(corrected, instrument.corr), Hdu.image(np.zeros_like(instrument.corr), "f4")])
@@ -133,7 +135,7 @@ def _widen(instrument: Instrument, frame: Mapping[str, NDArray]) -> float:
     """Add to the variance what the sky fibers' residuals say of sky subtraction, as the pipeline does; SKYCHI2."""
     camera, nrow = instrument.camera, instrument.row.size
     loglam = instrument.loglam[:, :nrow]
-    split = is_split(camera, MJD, RUN2D)
+    split = is_split(camera, instrument.plate.mjd, RUN2D)
     recipe = bins_and_polynomials({"b": "blue", "r": "red"}[camera[0]], nrow, split)
     means = []
     for half in halves_of(instrument.quadrant, split):
@@ -163,7 +165,7 @@ def _write_spframe(path: Path, instrument: Instrument, frame: Mapping[str, NDArr
         Hdu.image(frame["mask"], "i4"),
         trace_set_table(instrument.wave),
         trace_set_table(instrument.dispersion),
-        plug_map_table(instrument.camera, instrument.seed),
+        plug_map_table(instrument.camera, instrument.seed, instrument.plate),
         Hdu.image(frame["esky"], "f4"),
         Hdu.image(instrument.x, "f4"),
         Hdu.image(instrument.superflat, "f4"),
@@ -180,7 +182,7 @@ def _write_spcframe(path: Path, instrument: Instrument, cframe: Mapping[str, NDA
         Hdu.image(cframe["mask"], "i4", "MASK"),
         Hdu.image(instrument.loglam, "f8", "WAVELENGTH"),
         Hdu.image(cframe["wavedisp"], "f4", "WAVEDISP"),
-        plug_map_table(instrument.camera, instrument.seed, "PLUGMAP"),
+        plug_map_table(instrument.camera, instrument.seed, instrument.plate, "PLUGMAP"),
         Hdu.image(cframe["sky"], "f4", "SKY"),
         Hdu.image(cframe["x"], "f4", "X"),
         Hdu.image(cframe["superflat"], "f4", "SUPERFLAT"),
@@ -188,17 +190,17 @@ def _write_spcframe(path: Path, instrument: Instrument, cframe: Mapping[str, NDA
     write_fits(path, hdus)
 
 
-def write_flat(root: Pathlike, camera: str, seed: int) -> None:
+def write_flat(root: Pathlike, camera: str, seed: int, plate: Plate = TUTORIAL) -> None:
     """Write a camera's spFlat: fiber flat, trace positions, FIBERMASK, spatial width, the superflat's spline."""
-    fibers = plug_fibers(seed).select(fiber_numbers(camera))
+    fibers = plug_fibers(seed, plate).select(fiber_numbers(camera))
     hdus = [
-        Hdu.primary(exposure_header(camera, FLAT, seed, {"NBRIGHT": 0}), fiber_flat(camera, seed)),
+        Hdu.primary(exposure_header(camera, plate.flat, seed, {"NBRIGHT": 0}, plate), fiber_flat(camera, seed, plate)),
         trace_set_table(trace(camera)),
         Hdu.image(fiber_mask(fibers), "i4"),
-        trace_set_table(spatial_width(camera, seed)),
-        spline_set_table(spline_of(partial(lamp, camera[0]), *ends_of_data(camera, FLAT), 1500)),
+        trace_set_table(spatial_width(camera, seed, plate)),
+        spline_set_table(spline_of(partial(lamp, camera[0]), *ends_of_data(camera, plate.flat), 1500)),
     ]
-    write_fits(Path(root) / flat_path(camera), hdus)
+    write_fits(Path(root) / flat_path(camera, plate), hdus)
 
 
 def spline_of(curve: Callable[[NDArray], NDArray], low: float, high: float, number: int) -> Spline:
@@ -207,15 +209,16 @@ def spline_of(curve: Callable[[NDArray], NDArray], low: float, high: float, numb
     return Spline(loglam, curve(loglam), np.ones_like(loglam), np.linspace(low, high, number + 1), 4)
 
 
-def write_fluxdistort(root: Pathlike, seed: int) -> None:
+def write_fluxdistort(root: Pathlike, seed: int, plate: Plate = TUTORIAL) -> None:
     """Write the plate's spFluxdistort."""
-    crval1, crpix1, cd1_1, _ = coadd_grid()
+    crval1, crpix1, cd1_1, _ = coadd_grid(plate)
     header = fits.Header({"CTYPE1": "LOG10", "CRVAL1": crval1, "CRPIX1": crpix1, "CD1_1": cd1_1})
-    write_fits(Path(root) / fluxdistort_path(), [Hdu.primary(mark_simulated(header, seed), distortion(seed))])
+    image = Hdu.primary(mark_simulated(header, seed), distortion(seed, plate))
+    write_fits(Path(root) / fluxdistort_path(plate), [image])
 
 
-def write_sha1sum(root: Pathlike) -> None:
+def write_sha1sum(root: Pathlike, plate: Plate = TUTORIAL) -> None:
     """Write the checksums of all that lies in the plate's folder: SHA-1, two blanks, name."""
-    path = Path(root) / sha1sum_path()
-    files = sorted(file for file in (Path(root) / FOLDER).iterdir() if file != path)
+    path = Path(root) / sha1sum_path(plate)
+    files = sorted(file for file in path.parent.iterdir() if file != path)
     write_text(path, "".join(f"{sha1sum(file)}  {file.name}\n" for file in files))

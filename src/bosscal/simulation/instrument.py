@@ -19,16 +19,17 @@ from bosscal.simulation import reduction
 from bosscal.simulation.plate import (
     CAMERAS,
     EXPOSURES,
-    FLAT,
     NFIBER,
     NROW,
     NROW_STORED,
     PLATE_RADIUS,
+    TUTORIAL,
     Fibers,
+    Plate,
+    conditions,
     fiber_blocks,
     fiber_numbers,
     plug_fibers,
-    random_stream,
 )
 from bosscal.simulation.spectra import loglam_grid, on_grid, smooth_curve
 from bosscal.survey.ccd import quadrant
@@ -85,8 +86,6 @@ LOG_THROUGHPUT = {
         10400: 1.220,
     },
 }  # fmt: skip
-TRANSPARENCY = {158842: 1.0, 158843: 0.93}
-FLEXURE = {FLAT: 0.0, 158842: 0.0, 158843: 0.12}  # rows by which a spectrum has moved, and columns half as many
 
 # Flux distortion of the plate, which the figures show for fibers 1, 12 and 486 (idlspec2d flux_distortion):
 # (1 + a[s]) exp(x, y, xy, x², y² + (x, y, b[s]) L + c[s] L²), [s] that of each spectrograph.
@@ -104,7 +103,7 @@ WIDTH = {
 FLAT_LEVEL = {1: {"b": 0.78, "r": 0.75}, 12: {"b": 0.98, "r": 0.985}, 486: {"b": 0.93, "r": 0.93}}
 FLAT_BUMPS = ((0.0025, 140.0), (0.006, 620.0), (0.012, 2600.0))
 BLUE_END = 3.5465
-CORRECTION_OF_FIBER_1 = {158842: 0.700, 158843: 0.715}
+CORRECTION_OF_FIBER_1 = {EXPOSURES[0]: 0.700, EXPOSURES[1]: 0.715}
 
 # Wavelength solutions. Coefficient k of a fiber is WAVE[band][k] . P(fiber), with P the Legendre polynomials of
 # order 0-3 on fibers 0-499 -> [-1, 1]. Red is fitted to the trace set that pydl ships for its tests
@@ -179,7 +178,7 @@ def wavelength(camera: str, expnum: int) -> TraceSet:
         coeff[:, 0] += BLUE_PER_RED_STEP * steps[0]
     if camera[1] == "2":
         coeff[:, 0] += SPECTROGRAPH_2[band]
-    coeff[:, 0] += FLEXURE[expnum] * 0.9e-4  # dex per row
+    coeff[:, 0] += conditions(expnum).flexure * 0.9e-4  # dex per row
     return TraceSet(coeff, 0.0, NROW[band] - 1.0, RED_JUMP if band == "r" else None)
 
 
@@ -206,9 +205,9 @@ def trace(camera: str) -> TraceSet:
     return TraceSet(coeff, 0.0, NROW[camera[0]] - 1.0)
 
 
-def spatial_width(camera: str, seed: int) -> TraceSet:
+def spatial_width(camera: str, seed: int, plate: Plate = TUTORIAL) -> TraceSet:
     """Trace set of the Gaussian sigma of the spatial profile [pixels]: 500 fibers, 3 coefficients, 1.0-1.5."""
-    random = random_stream(seed, "spatial width", camera)
+    random = plate.random(seed, "spatial width", camera)
     argument = _fiber_argument()[:, np.newaxis]
     first, last = np.array(WIDTH[camera[0]])
     coeff = (first + last) / 2 + (last - first) / 2 * argument
@@ -234,16 +233,17 @@ def lamp(band: str, loglam: NDArray) -> NDArray[np.float64]:
 
 def throughput(camera: str, expnum: int, loglam: NDArray) -> NDArray[np.float64]:
     """Flat-fielded electrons per 1e-17 erg/s/cm²/Å in a bin of 1e-4 dex, at log10 wavelengths [Å]."""
-    return TRANSPARENCY[expnum] * on_grid(*_curve("throughput", camera[0]), loglam)
+    return conditions(expnum).transparency * on_grid(*_curve("throughput", camera[0]), loglam)
 
 
-def fiber_flat(camera: str, seed: int) -> NDArray[np.float32]:
+def fiber_flat(camera: str, seed: int, plate: Plate = TUTORIAL) -> NDArray[np.float32]:
     """Fiber flat.
 
     Parameters
     ----------
     camera : str
     seed : int
+    plate : Plate
 
     Returns
     -------
@@ -251,17 +251,17 @@ def fiber_flat(camera: str, seed: int) -> NDArray[np.float32]:
         float32, 0.75-1.15: what a fiber transmits, the same in both arms but for bumps, and a rise at the blue end. 0
         in rows that are masked or too dark for the lamp, and in fibers that are dead or unplugged.
     """
-    fibers = plug_fibers(seed).select(fiber_numbers(camera))
+    fibers = plug_fibers(seed, plate).select(fiber_numbers(camera))
     # Drawn for every fiber, used or not: which fibers are dark or published does not change the others.
-    level = np.clip(random_stream(seed, f"fiber flat {camera[1]}").normal(0.96, 0.07, NFIBER), 0.76, 1.13)
-    for number, published in FLAT_LEVEL.items():
+    level = np.clip(plate.random(seed, f"fiber flat {camera[1]}").normal(0.96, 0.07, NFIBER), 0.76, 1.13)
+    for number, published in FLAT_LEVEL.items() if plate.is_tutorial else ():
         level[fibers.number == number] = published[camera[0]]
-    random = random_stream(seed, "fiber flat", camera)
+    random = plate.random(seed, "fiber flat", camera)
     phases, rise = random.random((3, NFIBER, 1)), random.uniform(0.1, 0.35, (NFIBER, 1))
     row = np.arange(NROW[camera[0]])
     first, last = DATA_ROWS[camera[0]]
     usable = (row >= first) & (row <= last) & ~fibers.dark[:, np.newaxis]
-    wave = wavelength(camera, FLAT)
+    wave = wavelength(camera, plate.flat)
     # Of each bump sin(row + phase), the sines and cosines taken of each alone.
     bumps = [
         (size * sine(row / period), size * sine(row / period + 0.25), sine(phase + 0.25), sine(phase))
@@ -285,7 +285,7 @@ def is_calibrated(camera: str, loglam: NDArray) -> NDArray[np.bool_]:
     return (loglam >= low) & (loglam <= high)
 
 
-def flux_correction(camera: str, expnum: int, seed: int) -> NDArray[np.float64]:
+def flux_correction(camera: str, expnum: int, seed: int, plate: Plate = TUTORIAL) -> NDArray[np.float64]:
     """Multiplicative flux correction A; the additive one is 0, as in every release.
 
     Returns
@@ -293,23 +293,22 @@ def flux_correction(camera: str, expnum: int, seed: int) -> NDArray[np.float64]:
     1D[nfiber]
         A [1] from 0.7 to 1.4, one number for both arms; 1 for sky fibers, and those without light.
     """
-    fibers = plug_fibers(seed).select(fiber_numbers(camera))
+    fibers = plug_fibers(seed, plate).select(fiber_numbers(camera))
     # Drawn for every fiber, used or not: which fibers are dark does not change the others.
-    level = random_stream(seed, f"flux corrections {camera[1]}", expnum=expnum).uniform(0.7, 1.4, NFIBER)
-    level[(fibers.number == 1)] = CORRECTION_OF_FIBER_1[expnum]
+    level = plate.random(seed, f"flux corrections {camera[1]}", expnum=expnum).uniform(0.7, 1.4, NFIBER)
+    if plate.is_tutorial:
+        level[(fibers.number == 1)] = CORRECTION_OF_FIBER_1[expnum]
     return np.where(fibers.sky | fibers.dark, 1, level)
 
 
 @cache
-def coadd_grid() -> tuple[float, float, float, int]:
+def coadd_grid(plate: Plate = TUTORIAL) -> tuple[float, float, float, int]:
     """CRVAL1, CRPIX1, CD1_1 and number of points of the coadd's grid.
 
     The grid is multiples of 1e-4 dex from the first above the bluest calibrated pixel of the plate to the last below
     the reddest (idlspec2d ``spcoadd_v5``), so that pixels of many fibers lie beyond its ends.
     """
-    ends = np.array([
-        ends_of_data(camera, expnum) for camera in CAMERAS for expnum in EXPOSURES
-    ])  # fmt: skip
+    ends = np.array([ends_of_data(camera, expnum) for camera in CAMERAS for expnum in plate.exposures])
     first = math.floor((ends[:, 0].min() - 3.5) / COADD_STEP) + 1
     last = math.floor((ends[:, 1].max() - 3.5) / COADD_STEP)
     return 3.5 + first * COADD_STEP, 1.0, COADD_STEP, last - first + 1
@@ -323,7 +322,7 @@ def ends_of_data(camera: str, expnum: int) -> tuple[float, float]:
     return float(data.min()), float(data.max())
 
 
-def distortion(seed: int) -> NDArray[np.float32]:
+def distortion(seed: int, plate: Plate = TUTORIAL) -> NDArray[np.float32]:
     """Flux distortion of the plate on the coadd grid.
 
     Returns
@@ -332,9 +331,9 @@ def distortion(seed: int) -> NDArray[np.float32]:
         float32 D of all fibers: :data:`DISTORT_PLACE`, with x and y the focal position in units of the plate's radius
         and L = 1 - (5070 Å/wavelength)².
     """
-    fibers = plug_fibers(seed)
+    fibers = plug_fibers(seed, plate)
     x, y = fibers.xfocal[:, np.newaxis] / PLATE_RADIUS, fibers.yfocal[:, np.newaxis] / PLATE_RADIUS
-    crval1, _, step, number = coadd_grid()
+    crval1, _, step, number = coadd_grid(plate)
     red = 1 - (5070 * power_of_ten(-(crval1 + np.arange(number) * step))) ** 2
     a, b, c = np.array(DISTORT_SPECTROGRAPH)[(fibers.number - 1) // NFIBER].T[..., np.newaxis]
     terms = zip(DISTORT_PLACE, (x, y, x * y, x**2, y**2), strict=True)
@@ -353,6 +352,7 @@ class Instrument:
     Attributes
     ----------
     seed : int
+    plate : Plate
     camera : str
     expnum : int
     fibers : Fibers
@@ -381,6 +381,7 @@ class Instrument:
     """
 
     seed: int
+    plate: Plate
     camera: str
     expnum: int
     fibers: Fibers
@@ -418,7 +419,7 @@ class Instrument:
     @cached_property
     def inv_distort(self) -> NDArray[np.float64]:
         """1/D at the rows, 2D[nfiber, nrow]."""
-        return reduction.inverse_distortion(self.distort, coadd_grid()[0], self.loglam[:, : self.row.size])
+        return reduction.inverse_distortion(self.distort, coadd_grid(self.plate)[0], self.loglam[:, : self.row.size])
 
     @cached_property
     def lit(self) -> NDArray[np.bool_]:
@@ -441,10 +442,10 @@ class Instrument:
         return np.array(READNOISE[self.camera])[self.quadrant], self.width(self.row)
 
 
-def build_instrument(camera: str, expnum: int, seed: int) -> Instrument:
+def build_instrument(camera: str, expnum: int, seed: int, plate: Plate = TUTORIAL) -> Instrument:
     """The instrument of one camera exposure (:class:`Instrument`)."""
     row = np.arange(NROW[camera[0]])
-    wave, columns, width = wavelength(camera, expnum), trace(camera), spatial_width(camera, seed)
+    wave, columns, width = wavelength(camera, expnum), trace(camera), spatial_width(camera, seed, plate)
     loglam = np.empty((NFIBER, NROW_STORED))
     x, spcalib, superflat, widths = np.empty((4, NFIBER, row.size), dtype=np.float32)
     for block in fiber_blocks(NFIBER):
@@ -452,24 +453,26 @@ def build_instrument(camera: str, expnum: int, seed: int) -> Instrument:
         on_ccd = loglam[block, : row.size]
         spcalib[block] = throughput(camera, expnum, on_ccd) * is_calibrated(camera, on_ccd)
         superflat[block] = lamp(camera[0], on_ccd)
-        x[block] = some_fibers(columns, block)(row) + FLEXURE[expnum] / 2
+        x[block] = some_fibers(columns, block)(row) + conditions(expnum).flexure / 2
         widths[block] = some_fibers(width, block)(row)
-    corr = np.repeat(flux_correction(camera, expnum, seed).astype(np.float32)[:, np.newaxis], NROW_STORED, axis=1)
-    distort = distortion(seed)
+    corr = flux_correction(camera, expnum, seed, plate).astype(np.float32)
+    corr = np.repeat(corr[:, np.newaxis], NROW_STORED, axis=1)
+    distort = distortion(seed, plate)
     own = fiber_numbers(camera)
     of_quadrant = quadrant(row, x, {"b": "blue", "r": "red"}[camera[0]])
     return Instrument(
         seed=seed,
+        plate=plate,
         camera=camera,
         expnum=expnum,
-        fibers=plug_fibers(seed).select(own),
+        fibers=plug_fibers(seed, plate).select(own),
         wave=wave,
         dispersion=dispersion(camera),
         width=width,
         loglam=loglam,
         x=x,
         superflat=superflat,
-        fiberflat=fiber_flat(camera, seed),
+        fiberflat=fiber_flat(camera, seed, plate),
         spcalib=spcalib,
         corr=corr,
         distort=distort[own - 1],

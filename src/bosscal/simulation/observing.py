@@ -23,7 +23,7 @@ from bosscal.simulation.instrument import (
     lamp,
     throughput,
 )
-from bosscal.simulation.plate import NFIBER, Fibers, fiber_blocks, random_stream
+from bosscal.simulation.plate import NFIBER, TUTORIAL, Fibers, Plate, fiber_blocks
 from bosscal.simulation.spectra import is_bright_sky, loglam_grid, object_flux, on_grid, sky_electrons
 
 # Bits of SPPIXMASK that the simulation sets.
@@ -100,15 +100,17 @@ class Observation:
     mask: NDArray[np.int32]
 
 
-def sky_chi2(camera: str, expnum: int, seed: int, loglam: NDArray) -> NDArray[np.float64]:
+def sky_chi2(camera: str, expnum: int, seed: int, loglam: NDArray, plate: Plate = TUTORIAL) -> NDArray[np.float64]:
     """Relative chi² of the sky fibers at log10 wavelengths [Å]: 1.00-1.08, another curve for every exposure."""
-    return on_grid(*_sky_chi2_curve(camera, expnum, seed), loglam)
+    return on_grid(*_sky_chi2_curve(camera, expnum, seed, plate), loglam)
 
 
 @cache
-def _sky_chi2_curve(camera: str, expnum: int, seed: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def _sky_chi2_curve(
+    camera: str, expnum: int, seed: int, plate: Plate
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Grid of log10 wavelength [Å] and relative chi², two 1D[npoint]."""
-    random = random_stream(seed, "sky chi2", camera, expnum)
+    random = plate.random(seed, "sky chi2", camera, expnum)
     grid = loglam_grid(2500, 11500)
     low, high = log10(CALIBRATED[camera])
     argument = (grid - low) / (high - low)
@@ -117,19 +119,20 @@ def _sky_chi2_curve(camera: str, expnum: int, seed: int) -> tuple[NDArray[np.flo
     return grid, 1.04 + 0.04 * wave
 
 
-def truth(camera: str, expnum: int, seed: int) -> Truth:
+def truth(camera: str, expnum: int, seed: int, plate: Plate = TUTORIAL) -> Truth:
     """What is true of one camera exposure.
 
     Parameters
     ----------
     camera : {"b1", "b2", "r1", "r2"}
     expnum, seed : int
+    plate : Plate
 
     Returns
     -------
     Truth
     """
-    return truth_with(build_instrument(camera, expnum, seed))
+    return truth_with(build_instrument(camera, expnum, seed, plate))
 
 
 def truth_with(instrument: Instrument) -> Truth:
@@ -149,7 +152,7 @@ def truth_with(instrument: Instrument) -> Truth:
 
     flat = instrument.flat
     electrons = flat * (eflux + esky)
-    chi2 = sky_chi2(camera, expnum, seed, loglam)
+    chi2 = sky_chi2(camera, expnum, seed, loglam, instrument.plate)
     mean_readnoise = np.mean(READNOISE[camera])
     sky_variance = optimal_variance(superflat * esky, mean_readnoise, instrument.xsigma) * inverse(superflat) ** 2
     variance = optimal_variance(electrons, *instrument.pixel_noise) + flat**2 * sky_term(chi2, sky_variance)
@@ -172,7 +175,8 @@ def observe(instrument: Instrument) -> Observation:
     of_subtraction = np.zeros(shape, dtype=np.float32)
     mask, rejected = np.zeros(shape, dtype=np.int32), np.zeros(shape, dtype=bool)
     random, of_law, of_rejection = (
-        random_stream(seed, purpose, camera, expnum) for purpose in ("electrons", "stated variance", "rejected pixels")
+        instrument.plate.random(seed, purpose, camera, expnum)
+        for purpose in ("electrons", "stated variance", "rejected pixels")
     )
     for block in fiber_blocks(NFIBER):
         tool = instrument.take(block)
@@ -207,7 +211,7 @@ def observe(instrument: Instrument) -> Observation:
 
 def _from_pixels(instrument: Instrument, electrons: NDArray, extracted: NDArray, variance: NDArray) -> NDArray:
     """Extract two bundles and all sky fibers into the last two arrays; which fibers these are, 1D[nfiber] of bool."""
-    random = random_stream(instrument.seed, "pixels", instrument.camera, instrument.expnum)
+    random = instrument.plate.random(instrument.seed, "pixels", instrument.camera, instrument.expnum)
     sigma, x, row, lit = instrument.width(instrument.row), instrument.x, instrument.row, instrument.lit
     done = np.zeros(NFIBER, dtype=bool)
     for bundle in EXTRACTED_BUNDLES:

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bosscal.base.elementary import exp, log, log10, power_of_ten
-from bosscal.simulation.plate import Fibers
+from bosscal.simulation.plate import Fibers, conditions
 
 STEP = 2e-5  # dex, a fifth of a row: fine enough to interpolate linearly in
 REFERENCE = log10(6000.0)  # where Fibers.brightness applies
@@ -66,8 +66,6 @@ SKY_LINES = {
 }  # fmt: skip
 # Sigma of the line-spread function on the way through the band [1e-4 dex]; the real WAVEDISP at both ends and middle.
 LINE_SIGMA = {"b": {3570: 1.085, 4900: 0.962, 6300: 0.92}, "r": {5850: 1.065, 8000: 0.81, 10340: 0.83}}
-# Continuum and lines change on their own from exposure to exposure.
-SKY_CHANGE = {158842: (1.0, 1.0), 158843: (1.05, 0.92)}
 
 
 def loglam_grid(low: float, high: float) -> NDArray[np.float64]:
@@ -192,12 +190,12 @@ def object_flux(fibers: Fibers, loglam: NDArray) -> NDArray[np.float64]:
 def _sky(band: str, expnum: int) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
     """Log10 wavelength, continuum, and continuum with lines on a fine grid, three 1D[npoint]."""
     grid = loglam_grid(2500, 11500)
-    of_continuum, of_lines = SKY_CHANGE[expnum]
-    continuum = of_continuum * smooth_curve(grid, SKY_CONTINUUM[band])
+    of_exposure = conditions(expnum)  # continuum and lines change on their own
+    continuum = of_exposure.sky_continuum * smooth_curve(grid, SKY_CONTINUUM[band])
     total = continuum.copy()
     for wavelength, peak in SKY_LINES[band]:
         center = log10(wavelength)
-        _add_line(total, grid, center, of_lines * peak, line_sigma(band, center) * 1e-4)
+        _add_line(total, grid, center, of_exposure.sky_lines * peak, line_sigma(band, center) * 1e-4)
     return grid, continuum, total
 
 

@@ -4,7 +4,7 @@ import zlib
 from collections.abc import Mapping, Sequence
 from io import BytesIO
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from astropy.io import fits
@@ -18,20 +18,17 @@ from bosscal.noise.laws.optimal import optimal_variance
 from bosscal.simulation.fits_format import EXPTIME, GZIP_FORMAT, Hdu, mark_simulated, padded, write_fits
 from bosscal.simulation.instrument import READNOISE, coadd_grid, distortion, is_calibrated, lamp, throughput
 from bosscal.simulation.plate import (
-    EXPOSURES,
-    MJD,
     NFIBER,
-    PLATE,
-    PLATE_CENTER,
     RUN2D,
+    TUTORIAL,
     Fibers,
+    Plate,
     camera_pair,
     exposure_ids,
     flat_path,
     frame_path,
     platelist_path,
     plug_fibers,
-    random_stream,
     spec_path,
 )
 from bosscal.simulation.spectra import line_sigma, object_flux, sky_electrons
@@ -40,57 +37,69 @@ from bosscal.survey.masks import COMBINEREJ
 
 TYPICAL_WIDTH = 1.1  # spatial sigma [pixels] that the coadded spectra's noise is made with
 
-# PLATE, MJD, PLATEQUALITY: a plate with two good nights, one with none, one with one of each.
-PLATES = (
-    (PLATE, MJD, "good"),
-    (9001, 56384, "good"),
-    (9001, 56390, "good"),
-    (9002, 56385, "bad"),
-    (9003, 56386, "bad"),
-    (9003, 56391, "good"),
+
+class Listed(NamedTuple):
+    """A row of the list of plates: PLATEQUALITY and PROGRAMNAME besides the plate."""
+
+    plate: Plate
+    quality: str
+    programme: str
+
+
+# After the tutorial's plate: one with two good nights, one with none, one with one of each, and those of a survey.
+FIRST_LISTED = (
+    Listed(TUTORIAL, "good", "boss"),
+    Listed(Plate(9001, 56384), "good", "boss"),
+    Listed(Plate(9001, 56390), "good", "boss"),
+    Listed(Plate(9002, 56385), "bad", "boss"),
+    Listed(Plate(9003, 56386), "bad", "boss"),
+    Listed(Plate(9003, 56391), "good", "boss"),
 )
+SURVEY_PLATES = range(4147, 6641)  # with the above 2500 rows
+SURVEY_NIGHTS = (55176, 56382)  # the first and the last of them, in the order of the plates' numbers
+BAD_OF_1000, SEQUELS_OF_1000 = 40, 100
 CLASSES = {"QSO": "QSO", "NA": "QSO", "GALAXY": "GALAXY", "SKY": "GALAXY", "SPECTROPHOTO_STD": "STAR"}
 LINES = {"Mg_II 2799": 2800.32, "[O_II] 3727": 3728.48, "H_beta": 4862.68, "[O_III] 5007": 5008.24, "H_alpha": 6564.61}
 
 
-def write_spec_lite(root: Pathlike, fiber: int, seed: int) -> None:
+def write_spec_lite(root: Pathlike, fiber: int, seed: int, plate: Plate = TUTORIAL) -> None:
     """Write the lite spec file of a fiber: header with the exposures, COADD, SPALL, SPZLINE.
 
     Its coadded spectrum is made from the truth, not from frames, so that it needs no other file.
     """
-    write_fits(Path(root) / spec_path(fiber, lite=True), _coadd_hdus(fiber, seed))
+    write_fits(Path(root) / spec_path(fiber, lite=True, plate=plate), _coadd_hdus(fiber, seed, plate))
 
 
-def write_spec(root: Pathlike, fiber: int) -> None:
+def write_spec(root: Pathlike, fiber: int, plate: Plate = TUTORIAL) -> None:
     """Write the full spec file of a fiber from the frames and flats that lie below ``root``.
 
     One table for every camera exposure, trimmed to the rows with data (a fiber without any keeps all rows), with
     ``calib`` per detected electron: the sky has no additive term, so this is calibrated sky over detected sky.
     """
     root = Path(root)
-    names = iter(exposure_ids(fiber))
+    names = iter(exposure_ids(fiber, plate))
     hdus = []
     for camera in camera_pair(fiber):
         index = (fiber - 1) % NFIBER
-        with _open_packed(root / flat_path(camera)) as spflat:
+        with _open_packed(root / flat_path(camera, plate)) as spflat:
             fiberflat = spflat[0].data[index].astype(np.float64)
-        for expnum in EXPOSURES:
-            with _open_packed(root / frame_path("spFrame", camera, expnum)) as spframe:
+        for expnum in plate.exposures:
+            with _open_packed(root / frame_path("spFrame", camera, expnum, plate)) as spframe:
                 detected_sky = fiberflat * spframe[6].data[index] * spframe[8].data[index]
-            with fits.open(root / frame_path("spCFrame", camera, expnum), memmap=True) as spcframe:
+            with fits.open(root / frame_path("spCFrame", camera, expnum, plate), memmap=True) as spcframe:
                 hdus.append(_exposure_table(spcframe, index, detected_sky, next(names)))
     seed = hdus[0].header["SIMSEED"]
-    coadded = _coadd_hdus(fiber, seed)
-    coadded[1] = _coadd_of_exposures(coadded[1], hdus, distortion(seed)[fiber - 1])
-    write_fits(root / spec_path(fiber), coadded + hdus)
+    coadded = _coadd_hdus(fiber, seed, plate)
+    coadded[1] = _coadd_of_exposures(coadded[1], hdus, distortion(seed, plate)[fiber - 1], plate)
+    write_fits(root / spec_path(fiber, plate=plate), coadded + hdus)
 
 
-def _coadd_of_exposures(coadd: Hdu, exposures: Sequence[Hdu], distort: NDArray[np.float32]) -> Hdu:
+def _coadd_of_exposures(coadd: Hdu, exposures: Sequence[Hdu], distort: NDArray[np.float32], plate: Plate) -> Hdu:
     """The COADD table of a full spec file, made of its exposures; as in real files its sky lacks the distortion.
 
     By the same function that rebuilds coadds: of a simulated file it says nothing that its figures agree.
     """
-    *keywords, number = coadd_grid()
+    *keywords, number = coadd_grid(plate)
     grid, of_fiber = coadd_loglam(np.arange(number), keywords), distort.astype(np.float64)
     without = []
     for hdu in exposures:
@@ -146,20 +155,20 @@ def _exposure_table(spcframe: fits.HDUList, index: int, detected_sky: NDArray, n
     return Hdu.table(table, name, header)
 
 
-def _coadd_hdus(fiber: int, seed: int) -> list[Hdu]:
+def _coadd_hdus(fiber: int, seed: int, plate: Plate) -> list[Hdu]:
     """Primary header and COADD, SPALL and SPZLINE tables of a fiber."""
-    fibers = plug_fibers(seed).select([fiber])
-    coadd = _coadd(fibers, seed)
+    fibers = plug_fibers(seed, plate).select([fiber])
+    coadd = _coadd(fibers, seed, plate)
     header = fits.Header()
-    identifiers = exposure_ids(fiber)
+    identifiers = exposure_ids(fiber, plate)
     cards = {
-        "MJD": MJD,
-        "PLATEID": PLATE,
-        "EXPTIME": sum(EXPTIME[expnum] for expnum in EXPOSURES),
+        "MJD": plate.mjd,
+        "PLATEID": plate.number,
+        "EXPTIME": EXPTIME * len(plate.exposures),
         "VERS2D": RUN2D,
         "RUN2D": RUN2D,
         "COEFF0": (round(float(coadd["loglam"][0]), 4), "log10 wavelength of the first pixel"),
-        "COEFF1": (coadd_grid()[2], "log10 step per pixel"),
+        "COEFF1": (coadd_grid(plate)[2], "log10 step per pixel"),
         "BUNIT": "1E-17 erg/cm^2/s/Ang",
         "PLUG_RA": (fibers.ra[0], "[deg]"),
         "PLUG_DEC": (fibers.dec[0], "[deg]"),
@@ -172,15 +181,15 @@ def _coadd_hdus(fiber: int, seed: int) -> list[Hdu]:
     return [
         Hdu.primary(mark_simulated(header, seed)),
         Hdu.table(coadd, "COADD"),
-        Hdu.table(_spall(fibers), "SPALL"),
-        Hdu.table(_spzline(fibers), "SPZLINE"),
+        Hdu.table(_spall(fibers, plate), "SPALL"),
+        Hdu.table(_spzline(fibers, plate), "SPZLINE"),
     ]
 
 
-def _coadd(fibers: Fibers, seed: int) -> NDArray:
+def _coadd(fibers: Fibers, seed: int, plate: Plate) -> NDArray:
     """Coadded spectrum of one fiber, with the noise of a typical instrument."""
     fiber = int(fibers.number[0])
-    *keywords, number = coadd_grid()
+    *keywords, number = coadd_grid(plate)
     loglam = coadd_loglam(np.arange(number), keywords)
     flux = object_flux(fibers, loglam[np.newaxis])[0]
     ivar, weighted_sky = np.zeros((2, loglam.size))
@@ -188,7 +197,7 @@ def _coadd(fibers: Fibers, seed: int) -> NDArray:
     for camera in camera_pair(fiber):
         calibrated = is_calibrated(camera, loglam)
         wdisp[calibrated] = line_sigma(camera[0], loglam[calibrated])
-        for expnum in EXPOSURES:
+        for expnum in plate.exposures:
             # Of detected electrons, where the fiber flat is 1; the bins are those of the grid.
             per_flux = throughput(camera, expnum, loglam) * lamp(camera[0], loglam)
             sky = sky_electrons(camera[0], expnum, loglam)
@@ -198,7 +207,7 @@ def _coadd(fibers: Fibers, seed: int) -> NDArray:
             weighted_sky += of_exposure * sky / per_flux
     ivar *= not fibers.dark[0]
     rms = np.sqrt(inverse(ivar))
-    observed = flux + rms * random_stream(seed, f"coadd {fiber}").standard_normal(loglam.size)
+    observed = flux + rms * plate.random(seed, f"coadd {fiber}").standard_normal(loglam.size)
     columns = {
         "flux": observed,
         "loglam": loglam,
@@ -217,7 +226,7 @@ def _coadd(fibers: Fibers, seed: int) -> NDArray:
     return table[data[0] : data[-1] + 1]
 
 
-def _spall(fibers: Fibers) -> NDArray:
+def _spall(fibers: Fibers, plate: Plate) -> NDArray:
     """One row about the target, as in spAll."""
     objtype = str(fibers.objtype[0])
     row = {
@@ -226,8 +235,8 @@ def _spall(fibers: Fibers) -> NDArray:
         "PLATEQUALITY": ("S4", "good"),
         "XFOCAL": (">f8", fibers.xfocal[0]),
         "YFOCAL": (">f8", fibers.yfocal[0]),
-        "PLATE": (">i4", PLATE),
-        "MJD": (">i4", MJD),
+        "PLATE": (">i4", plate.number),
+        "MJD": (">i4", plate.mjd),
         "FIBERID": (">i4", fibers.number[0]),
         "RUN2D": ("S6", RUN2D),
         "OBJTYPE": ("S16", objtype),
@@ -241,9 +250,9 @@ def _spall(fibers: Fibers) -> NDArray:
     return _rows([row])
 
 
-def _spzline(fibers: Fibers) -> NDArray:
+def _spzline(fibers: Fibers, plate: Plate) -> NDArray:
     """One row for each of a few emission lines."""
-    identity = {"PLATE": (">i4", PLATE), "MJD": (">i4", MJD), "FIBERID": (">i4", fibers.number[0])}
+    identity = {"PLATE": (">i4", plate.number), "MJD": (">i4", plate.mjd), "FIBERID": (">i4", fibers.number[0])}
     return _rows([
         identity | {"LINENAME": ("S13", name), "LINEWAVE": (">f8", wave), "LINEZ": (">f4", fibers.redshift[0])}
         for name, wave in LINES.items()
@@ -259,28 +268,41 @@ def _rows(rows: Sequence[Mapping[str, tuple[str, Any]]]) -> NDArray:
     return table
 
 
+def listed_plates() -> list[Listed]:
+    """The 2500 rows of the list of plates, which follow from the plates' numbers, whatever the seed."""
+    rows = list(FIRST_LISTED)
+    first, last = SURVEY_NIGHTS
+    for index, number in enumerate(SURVEY_PLATES):
+        draw, other = (zlib.crc32(f"{number} {purpose}".encode()) % 1000 for purpose in ("quality", "programme"))
+        night = first + index * (last - first) // (len(SURVEY_PLATES) - 1)
+        quality, programme = "bad" if draw < BAD_OF_1000 else "good", "sequels" if other < SEQUELS_OF_1000 else "boss"
+        rows.append(Listed(Plate(number, night), quality, programme))
+    return rows
+
+
 def write_platelist(root: Pathlike, seed: int) -> None:
-    """Write platelist.fits: the simulated plate, and others that exist in this list alone (:data:`PLATES`)."""
+    """Write platelist.fits, with a row for each of :func:`listed_plates`."""
     rows = []
-    for plate, mjd, quality in PLATES:
-        nexp = len(EXPOSURES)
+    for plate, quality, programme in listed_plates():
+        nexp = len(plate.exposures)
+        ra, dec = plate.center
         row = {
-            "PLATE": (">i4", plate),
-            "TILEID": (">i4", plate),
-            "MJD": (">i4", mjd),
+            "PLATE": (">i4", plate.number),
+            "TILEID": (">i4", plate.number),
+            "MJD": (">i4", plate.mjd),
             "RUN2D": ("S6", RUN2D),
             "RUN1D": ("S6", RUN2D),
-            "RACEN": (">f4", PLATE_CENTER[0]),
-            "DECCEN": (">f4", PLATE_CENTER[1]),
+            "RACEN": (">f4", ra),
+            "DECCEN": (">f4", dec),
             "CARTID": (">i4", 13),
-            "EXPTIME": (">f4", 1800.0),
-            "MAPNAME": ("S13", f"{plate}-{mjd}-01"),
+            "EXPTIME": (">f4", EXPTIME * nexp),
+            "MAPNAME": ("S13", f"{plate.number}-{plate.mjd}-01"),
             "SURVEY": ("S4", "boss"),
-            "PROGRAMNAME": ("S27", "boss"),
+            "PROGRAMNAME": ("S27", programme),
             "CHUNK": ("S14", "simulated"),
             "PLATEQUALITY": ("S4", quality),
             "PLATESN2": (">f4", 17.0 if quality == "good" else 3.0),
-            "MJDLIST": ("S35", str(mjd)),
+            "MJDLIST": ("S35", str(plate.mjd)),
             "NEXP": (">i4", 4 * nexp),
             **{f"NEXP_{camera}": (">i4", nexp) for camera in ("B1", "B2", "R1", "R2")},
             "STATUS2D": ("S4", "Done"),

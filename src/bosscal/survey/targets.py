@@ -2,6 +2,8 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import lru_cache
+from itertools import groupby
 from typing import Any, Literal, Protocol
 
 from bosscal.base.errors import UserError
@@ -56,6 +58,66 @@ class Request:
     whole_plate: bool = False
     # (name, sequence numbers or None for all, cameras) of further coadds
     coadds: tuple[tuple[str, tuple[int, ...] | None, tuple[str, ...]], ...] = ()
+
+
+@dataclass(frozen=True)
+class Block:
+    """Spectra that are asked for alike: some fibers of one spectrograph in the same camera exposures.
+
+    A whole plate is two of these, and not thousands of :class:`Target`, so that plans of many plates stay small. Of
+    full spec files each fiber is a block of its own. ``exposures`` are (band, camera, expidx, expnum), as in a Target.
+    """
+
+    release: str
+    plate: int
+    mjd: int
+    products: str
+    whole_plate: bool
+    fibers: tuple[int, ...]
+    exposures: tuple[tuple[str, str, int, int], ...]
+
+    @property
+    def plate_mjd(self) -> str:
+        """Plate and night, as in the names of folders."""
+        return f"{self.plate:04d}-{self.mjd}"
+
+    @property
+    def folder(self) -> str:
+        """Where the files of its plate and night are, below the folder of a step."""
+        return f"{self.release}/{self.plate_mjd}"
+
+    @property
+    def units(self) -> list[str]:
+        """Names of the intermediate files that its spectra are in (:attr:`Target.unit`), each once."""
+        suffix = f"-{self.fibers[0]:04d}" if self.products == "spec" else ""
+        return [f"{camera}-{expnum:08d}{suffix}" for _, camera, _, expnum in self.exposures]
+
+    def targets(self) -> Iterator["Target"]:
+        """Its single spectra, in the order fiber, band, exposure."""
+        for fiber in self.fibers:
+            for band, camera, expidx, expnum in self.exposures:
+                yield Target(
+                    self.release,
+                    self.plate,
+                    self.mjd,
+                    fiber,
+                    band,
+                    camera,
+                    expidx,
+                    expnum,
+                    self.products,
+                    self.whole_plate,
+                )
+
+    def to_dict(self) -> dict[str, Any]:
+        """In the form in which it can be a parameter of a step or JSON, with ranges of fibers."""
+        return vars(self) | {"fibers": as_ranges(self.fibers), "exposures": [list(each) for each in self.exposures]}
+
+    @classmethod
+    def from_dict(cls, content: Mapping[str, Any]) -> "Block":
+        """The inverse of :meth:`to_dict`."""
+        exposures = tuple((band, camera, expidx, expnum) for band, camera, expidx, expnum in content["exposures"])
+        return cls(**{**content, "fibers": parse_fibers(content["fibers"]), "exposures": exposures})
 
 
 @dataclass(frozen=True)
@@ -121,10 +183,32 @@ def fiber_range(item: int | str) -> tuple[int, int]:
 
 def parse_fibers(fibers: Literal["all"] | Iterable[int | str]) -> tuple[int, ...]:
     """Fiber numbers from the configuration's list of numbers and "1-20" ranges, or the word "all"."""
+    return _parse_fibers("all" if fibers == "all" else tuple(fibers))
+
+
+@lru_cache(4096)  # thousands of plates with the same fibers share one list of them
+def _parse_fibers(fibers: Literal["all"] | tuple[int | str, ...]) -> tuple[int, ...]:
     if fibers == "all":
         return tuple(range(1, FIBERS_PER_PLATE + 1))
     ranges = map(fiber_range, fibers)
     return tuple(number for first, last in ranges for number in range(first, last + 1))
+
+
+def as_ranges(fibers: Sequence[int]) -> list[int | str]:
+    """Numbers and "1-20" ranges of fibers in their order: the inverse of :func:`parse_fibers`."""
+    return list(_as_ranges(tuple(fibers)))
+
+
+@lru_cache(4096)
+def _as_ranges(fibers: tuple[int, ...]) -> tuple[int | str, ...]:
+    runs = (list(run) for _, run in groupby(enumerate(fibers), lambda each: each[1] - each[0]))
+    return tuple(run[0][1] if len(run) == 1 else f"{run[0][1]}-{run[-1][1]}" for run in runs)
+
+
+@lru_cache(4096)
+def _by_spectrograph(fibers: tuple[int, ...]) -> tuple[tuple[int, tuple[int, ...]], ...]:
+    """(spectrograph, fibers) of runs of fibers that follow each other, in their order."""
+    return tuple((side, tuple(run)) for side, run in groupby(fibers, spectrograph))
 
 
 class _Listed:
@@ -150,13 +234,15 @@ class _Listed:
         return earlier
 
 
-def parse_requests(targets: Sequence[Entry]) -> tuple[Request, ...]:
+def parse_requests(targets: Sequence[Entry], places: Sequence[str] = ()) -> tuple[Request, ...]:
     """The configuration's ``targets``, checked for what is wrong between them.
 
     Parameters
     ----------
     targets : sequence of bosscal.run.configuration.TargetEntry
         Of a configuration that was read: each has a release.
+    places : sequence of str, optional
+        What messages call the last so many of them, in place of ``targets[0]``: rows of a table.
 
     Raises
     ------
@@ -164,10 +250,10 @@ def parse_requests(targets: Sequence[Entry]) -> tuple[Request, ...]:
         If a target appears twice, with one line for each entry that repeats another.
     """
     requests: list[Request] = []
-    listed: dict[tuple[object, ...], _Listed] = {}
+    listed: dict[tuple[object, ...], _Listed | tuple[Request, str]] = {}
     lines = []
-    for index, target in enumerate(targets):
-        where = f"targets[{index}]"
+    names = [f"targets[{index}]" for index in range(len(targets) - len(places))] + list(places)
+    for target, where in zip(targets, names, strict=True):
         assert target.release is not None  # filled in when the configuration is read
         request = Request(
             release=target.release,
@@ -190,7 +276,10 @@ def parse_requests(targets: Sequence[Entry]) -> tuple[Request, ...]:
             lines.append(
                 f"{where}: plate {request.plate} fiber {fiber} {band} is listed twice (also in {earlier}); remove one"
             )
-    for release, plate, fiber, band in sorted(fibers_from("frames", requests) & fibers_from("spec", requests))[:1]:
+    both = {(request.release, request.plate) for request in requests if request.products == "spec"}
+    both &= {(request.release, request.plate) for request in requests if request.products == "frames"}
+    of_both = [request for request in requests if (request.release, request.plate) in both]
+    for release, plate, fiber, band in sorted(fibers_from("frames", of_both) & fibers_from("spec", of_both))[:1]:
         lines.append(
             f"targets: {release} plate {plate} fiber {fiber} {band} is listed from frames and from spec; remove one"
         )
@@ -200,13 +289,20 @@ def parse_requests(targets: Sequence[Entry]) -> tuple[Request, ...]:
 
 
 def _repeated(
-    request: Request, where: str, listed: dict[tuple[object, ...], _Listed]
+    request: Request, where: str, listed: dict[tuple[object, ...], _Listed | tuple[Request, str]]
 ) -> Iterator[tuple[int, str, str]]:
     """(fiber, band, earlier entry) of all that a request repeats."""
     for band in request.bands:
         # A fiber may be listed beside the whole plate that it is on: then it has figures of its own.
         group = (request.release, request.plate, request.mjd, band, request.whole_plate)
-        seen = listed.setdefault(group, _Listed())
+        seen = listed.setdefault(group, (request, where))
+        if isinstance(seen, tuple):
+            if seen[0] is request:  # alone so far, as most plates stay: nothing to be compared
+                continue
+            (first, earlier_place), seen = seen, _Listed()
+            listed[group] = seen
+            for fiber in first.fibers:
+                seen.add(fiber, first.exposures, earlier_place)
         for fiber in request.fibers:
             earlier = seen.add(fiber, request.exposures, where)
             if earlier is not None:
@@ -262,9 +358,7 @@ def _mjd(request: Request, mjds: Mapping[tuple[str, int], int]) -> int | None:
     return request.mjd or mjds.get((request.release, request.plate))
 
 
-def exposure_sources(
-    requests: Iterable[Request], mjds: Mapping[tuple[str, int], int]
-) -> dict[SpectrumKey, SpectrumKey]:
+def exposure_sources(requests: Iterable[Request], mjds: Mapping[tuple[str, int], int]) -> list[SpectrumKey]:
     """Which spec files tell the exposures of the coadds.
 
     Parameters
@@ -275,33 +369,40 @@ def exposure_sources(
 
     Returns
     -------
-    dict
-        (release, products, plate, mjd, fiber) of a spectrum to the key of its source, in the order of the requests.
-        A key is (release, products, plate, mjd, fiber) too: a full spec file tells its own exposures, one small
-        spec-lite file those of all fibers of a spectrograph.
+    list
+        (release, products, plate, mjd, fiber), each once, in the order of the requests: a full spec file tells its own
+        exposures, one small spec-lite file those of all fibers of a spectrograph.
     """
-    sources: dict[SpectrumKey, SpectrumKey] = {}
+    return list(dict.fromkeys(source for _, _, of_request in _sources(requests, mjds) for source, _ in of_request))
+
+
+def _sources(
+    requests: Iterable[Request], mjds: Mapping[tuple[str, int], int]
+) -> Iterator[tuple[Request, int, list[tuple[SpectrumKey, tuple[int, ...]]]]]:
+    """Every request whose night is known, that night, and (source, fibers) of the spec files that tell exposures."""
     first: dict[tuple[str, int, int, int], SpectrumKey] = {}
     for request in requests:
         mjd = _mjd(request, mjds)
         if mjd is None:
             continue
-        for fiber in request.fibers:
-            spectrum = (request.release, request.products, request.plate, mjd, fiber)
-            if request.products == "frames":
-                source = first.setdefault((request.release, request.plate, mjd, spectrograph(fiber)), spectrum)
-            else:
-                source = spectrum
-            sources[spectrum] = source
-    return sources
+        of_plate = (request.release, request.products, request.plate, mjd)
+        runs: list[tuple[SpectrumKey, tuple[int, ...]]]
+        if request.products == "frames":
+            runs = [
+                (first.setdefault((request.release, request.plate, mjd, side), (*of_plate, fibers[0])), fibers)
+                for side, fibers in _by_spectrograph(request.fibers)
+            ]
+        else:
+            runs = [((*of_plate, fiber), (fiber,)) for fiber in request.fibers]
+        yield request, mjd, runs
 
 
-def resolve(
-    requests: Sequence[Request],
+def find_blocks(
+    requests: Iterable[Request],
     mjds: Mapping[tuple[str, int], int],
     exposures: Mapping[SpectrumKey, CameraExposures],
-) -> tuple[list[Target], list[Failure]]:
-    """Every spectrum that is asked for and that there is, in the order entry, fiber, band, exposure.
+) -> tuple[list[Block], list[Failure]]:
+    """What is asked for and there is, without naming every spectrum; in the order of the requests.
 
     Parameters
     ----------
@@ -309,38 +410,65 @@ def resolve(
     mjds : mapping
         (release, plate) to MJD, for the requests that give none; those without an MJD here are left out.
     exposures : mapping
-        Source key of :func:`exposure_sources` to ``{camera: {science exposure: flat exposure}}``; spectra whose source
+        Source of :func:`exposure_sources` to ``{camera: {science exposure: flat exposure}}``; spectra whose source
         is not here are left out.
 
     Returns
     -------
-    list of Target
+    list of Block
     list of Failure
         What is asked for and is not among the exposures of the coadd, or is asked for twice.
     """
-    sources = exposure_sources(requests, mjds)
-    found: dict[str, Target] = {}
-    twice: list[str] = []
+    blocks: list[Block] = []
     lacking: dict[tuple[str, str], list[int]] = {}
-    for request in requests:
-        mjd = _mjd(request, mjds)
-        for fiber in request.fibers if mjd is not None else ():
-            assert mjd is not None
-            source = sources[request.release, request.products, request.plate, mjd, fiber]
+    for request, mjd, runs in _sources(requests, mjds):
+        for source, fibers in runs:
             if source not in exposures:
                 continue
-            for target in _spectra(request, mjd, fiber, exposures[source]):
-                if isinstance(target, str):
-                    lacking.setdefault((f"{request.release} {request.plate:04d}-{mjd}", target), []).append(fiber)
-                    continue
-                earlier = found.get(target.key)
-                if earlier is not None and earlier.whole_plate == target.whole_plate:
-                    twice.append(target.key)
-                elif earlier is None or earlier.whole_plate:
-                    found[target.key] = target
+            found, complaints = _exposures(request, spectrograph(fibers[0]), exposures[source])
+            for complaint in complaints:
+                lacking.setdefault((f"{request.release} {request.plate:04d}-{mjd}", complaint), []).extend(fibers)
+            if found:
+                block = (request.release, request.plate, mjd, request.products, request.whole_plate, fibers, found)
+                blocks.append(Block(*block))
     failures = [Failure("targets", f"{place} {_fibers(fibers)}", cause) for (place, cause), fibers in lacking.items()]
-    failures += [Failure("targets", key, "is listed twice in targets: remove one") for key in dict.fromkeys(twice)]
-    return list(found.values()), failures
+    twice = dict.fromkeys(_twice(blocks))
+    failures += [Failure("targets", key, "is listed twice in targets: remove one") for key in twice]
+    return blocks, failures
+
+
+def _twice(blocks: Iterable[Block]) -> Iterator[str]:
+    """Keys of spectra that two blocks ask for, both as one of a whole plate or both with figures of their own."""
+    seen: dict[tuple[str, str, bool], set[int] | tuple[int, ...]] = {}
+    for block in blocks:
+        repeated: set[tuple[int, int]] = set()
+        for place, (_, camera, _, expnum) in enumerate(block.exposures):
+            exposure = (block.folder, f"{camera}-{expnum}", block.whole_plate)
+            if exposure not in seen:  # alone so far, as in most plates: no set is made
+                seen[exposure] = block.fibers
+                continue
+            earlier = seen[exposure]
+            fibers = earlier if isinstance(earlier, set) else set(earlier)
+            repeated.update((fiber, place) for fiber in fibers.intersection(block.fibers))
+            fibers.update(block.fibers)
+            seen[exposure] = fibers
+        if repeated:
+            pairs = ((fiber, place) for fiber in block.fibers for place in range(len(block.exposures)))
+            yield from (target.key for pair, target in zip(pairs, block.targets(), strict=True) if pair in repeated)
+
+
+def single_spectra(blocks: Iterable[Block]) -> list[Target]:
+    """Every spectrum of blocks, each once, in the order entry, fiber, band, exposure.
+
+    A spectrum that is listed beside its whole plate is the one that has figures of its own, in the place of the first.
+    """
+    found: dict[str, Target] = {}
+    for block in blocks:
+        for target in block.targets():
+            earlier = found.get(target.key)
+            if earlier is None or (earlier.whole_plate and not target.whole_plate):
+                found[target.key] = target
+    return list(found.values())
 
 
 def _fibers(fibers: Sequence[int]) -> str:
@@ -350,42 +478,35 @@ def _fibers(fibers: Sequence[int]) -> str:
     return few if len(fibers) <= 3 else f"{few} and {len(fibers) - 3} more fibers"
 
 
-def _spectra(request: Request, mjd: int, fiber: int, exposures: CameraExposures) -> Iterator[Target | str]:
-    """The spectra of one fiber that a request asks for; in words what is asked for and is not there."""
+def _exposures(
+    request: Request, side: int, exposures: CameraExposures
+) -> tuple[tuple[tuple[str, str, int, int], ...], list[str]]:
+    """(band, camera, expidx, expnum) of what a request asks of a spectrograph; in words what is not there."""
     # The cameras of a spectrograph need not share all exposures; the sequence is that of both together.
     sequence = sorted(set().union(*exposures.values()))
+    found, complaints = [], []
     for band in request.bands:
-        camera = f"{band[0]}{spectrograph(fiber)}"
+        camera = f"{band[0]}{side}"
         available = exposures.get(camera, {})
         if not available:
-            yield f"the coadd has no exposure of camera {camera}; take {band} out of bands"
+            complaints.append(f"the coadd has no exposure of camera {camera}; take {band} out of bands")
             continue
         for expidx in range(len(sequence)) if request.exposures is None else request.exposures:
             if expidx >= len(sequence):
-                yield (
+                complaints.append(
                     f"exposure {expidx} asked for, the coadd has 0-{len(sequence) - 1} "
                     f"({', '.join(map(str, sequence))})"
                 )
                 continue
             expnum = sequence[expidx]
             if expnum in available:
-                yield Target(
-                    release=request.release,
-                    plate=request.plate,
-                    mjd=mjd,
-                    fiber=fiber,
-                    band=band,
-                    camera=camera,
-                    expidx=expidx,
-                    expnum=expnum,
-                    products=request.products,
-                    whole_plate=request.whole_plate,
-                )
+                found.append((band, camera, expidx, expnum))
             elif request.exposures is not None:
-                yield (
+                complaints.append(
                     f"camera {camera} took no part in exposure {expidx} (#{expnum}); "
                     f"it has {', '.join(map(str, sorted(available)))}"
                 )
+    return tuple(found), complaints
 
 
 # ---------------------------------------------------------------------------------- what is looked up, as JSON

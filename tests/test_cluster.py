@@ -1,0 +1,142 @@
+"""A run on a SLURM cluster of one node: the same files as on this machine, and nothing lost when the cluster fails.
+
+The cluster is real and is made for the test (tests/slurm/cluster.py); where it cannot be, the tests are skipped.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import yaml
+from conftest import REPOSITORY, Workflow
+
+sys.path.insert(0, str(Path(__file__).parent / "slurm"))
+
+import cluster as slurm
+
+pytestmark = [pytest.mark.workflow, pytest.mark.slow]
+
+TWO_PLATES = [
+    {"plate": plate, "mjd": 55205, "fibers": [1], "bands": ["blue"], "exposures": [0]} for plate in (4207, 4209)
+]
+# Results that have to be the same to the last byte, and where they lie.
+SUFFIXES = (".npz", ".ecsv", ".fits", ".png", ".pdf", ".json", ".csv")
+ELSEWHERE = ("logs", "benchmarks", "inputs", "mirror", "fetched", "simulated", ".failed")
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory):
+    """A cluster with one node of two cores."""
+    if reason := slurm.missing():
+        pytest.skip(f"no SLURM cluster can be started here: {reason}")
+    if shutil.which("srun") != "/usr/bin/srun":
+        pytest.skip("no SLURM cluster can be started here: srun is not where Debian has it")
+    # munge refuses folders that others may write to, and paths of sockets are short
+    with slurm.running(tmp_path_factory.mktemp("slurm")) as running:
+        yield running
+
+
+class OnCluster(Workflow):
+    """The workflow as a user of a cluster runs it."""
+
+    def __init__(self, folder, cluster):
+        super().__init__(folder)
+        self.cluster = cluster
+
+    def command(self, *arguments):
+        profile = ("--profile", self.code / "profiles" / "slurm")
+        quick = ("--slurm-init-seconds-before-status-checks", "2", "--seconds-between-status-checks", "2")
+        return super().command(*map(str, (*profile, *quick)), *arguments)
+
+    def start(self):
+        """Start snakemake; returns the process, whose output goes to run.log."""
+        with open(self.folder / "run.log", "w") as log:
+            return subprocess.Popen(
+                self.command(),
+                cwd=self.folder,
+                env=os.environ | self.cluster.environment,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+            )
+
+    def log(self):
+        return (self.folder / "run.log").read_text(errors="replace")
+
+
+def contents(workflow):
+    """Every result that has to be the same, by its name."""
+    return {
+        str(path.relative_to(workflow.results)): path.read_bytes()
+        for path in sorted(workflow.results.rglob("*"))
+        if path.suffix in SUFFIXES and path.relative_to(workflow.results).parts[0] not in ELSEWHERE
+    }
+
+
+def differing(found, expected):
+    """Names of what is not the same."""
+    return sorted(name for name in found.keys() | expected.keys() if found.get(name) != expected.get(name))
+
+
+def submitted(output):
+    """How many jobs of the cluster a run was made of."""
+    return output.count("has been submitted with SLURM jobid")
+
+
+def test_the_default_run_is_the_same_on_a_cluster(cluster, default_run, tmp_path):
+    """Protects numbers and figures from where they are made, and the cluster from a job for every step."""
+    workflow = OnCluster(tmp_path, cluster)
+    shutil.copy(REPOSITORY / "config.yaml", workflow.folder)
+    output = workflow.run(environment=cluster.environment).stdout
+    expected = contents(default_run)
+    assert len(expected) > 30
+    assert differing(contents(workflow), expected) == []
+    assert submitted(output) <= 6, output
+
+
+def wait_until(condition, process, seconds=180):
+    """Wait for a condition while a run goes on."""
+    end = time.monotonic() + seconds
+    while not condition():
+        assert process.poll() is None, "the run ended before"
+        assert time.monotonic() < end, "waited in vain"
+        time.sleep(0.5)
+
+
+def test_what_fails_in_a_cluster_delays_and_loses_nothing(cluster, tmp_path):
+    """Protects long runs: a job that is killed is tried again, a node that is drained only delays, and so does a
+    controller that is restarted; the files are those of a run on this machine."""
+    local = Workflow(tmp_path / "local").configure(release="sim", targets=TWO_PLATES)
+    local.run()
+    workflow = OnCluster(tmp_path / "cluster", cluster).configure(release="sim", targets=TWO_PLATES)
+    process = workflow.start()
+    try:
+        wait_until(lambda: cluster.jobs("RUNNING"), process)
+        first = cluster.jobs("RUNNING")[0]
+        cluster.call("scancel", "--signal=KILL", "--full", first)
+        wait_until(lambda: "Trying to restart job" in workflow.log(), process)
+        wait_until(lambda: cluster.jobs("RUNNING"), process)
+        cluster.drain()
+        wait_until(lambda: cluster.jobs("PENDING") and not cluster.jobs("RUNNING"), process)
+        time.sleep(5)
+        assert cluster.jobs("PENDING")  # nothing is given to a node that is drained, and nothing given up
+        cluster.resume()
+        wait_until(lambda: cluster.jobs("RUNNING"), process)
+        cluster.restart_controller()
+        assert process.wait(600) == 0, workflow.log()
+    finally:
+        process.kill()
+    assert differing(contents(workflow), contents(local)) == []
+    assert workflow.planned() == {}
+
+
+def test_groups_of_the_profile_are_those_of_the_rules():
+    """Protects the number of submissions: every group that the profile joins is one that rules name."""
+    profile = yaml.safe_load((REPOSITORY / "profiles/slurm/config.yaml").read_text())
+    rules = "".join(path.read_text() for path in (REPOSITORY / "workflow/rules").glob("*.smk"))
+    named = {entry.partition("=")[0] for entry in profile["group-components"]}
+    assert named == {"camera_exposure", "simulation", "spectra"}
+    assert all(f'    group:\n        "{name}"\n' in rules for name in named)
