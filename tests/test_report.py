@@ -12,6 +12,7 @@ import pytest
 import yaml
 from conftest import REPOSITORY
 
+from bosscal.report import pages
 from bosscal.report.pages import ASSETS, TEMPLATES
 from bosscal.report.plots import by_fiber, focal_plane
 from bosscal.report.series import _packed, _runs, mask_counts, mask_runs, panels_of, script_of, table_of
@@ -28,6 +29,7 @@ from bosscal.results.coadds import COADD_COLUMNS
 from bosscal.results.comparison import COLUMNS
 from bosscal.survey.inputs import STRUCTURE, SURVEY_SHA1, Fetched
 from bosscal.survey.paths import mask_bits
+from bosscal.survey.targets import Target
 
 THRESHOLDS = read_thresholds()
 FACTS = {"skychi2", "readnoise_low", "readnoise_high", "masked_fraction"}
@@ -154,7 +156,6 @@ def test_a_spectrum_has_its_curves_in_a_script_and_a_table(red_exposure, red_pre
     bytes, with nothing in a name that could end the script."""
     from bosscal.calibration.measurement import measure
     from bosscal.results.spectrum import Spectrum
-    from bosscal.survey.targets import Target
 
     fiber = int(red_exposure.fiber[0])
     target = Target("sim", 6641, 56383, fiber, "red", "r1", 0, 158842, "frames")
@@ -198,6 +199,23 @@ def test_mask_bits_are_named_and_counted():
 
 
 # ------------------------------------------------------------------------------------------------------------ pages
+
+
+def test_of_very_many_spectra_only_what_is_not_ok_has_a_page(monkeypatch):
+    """Protects disks from a page for each of a survey's spectra; what is listed by itself, or stands out, has its own."""
+    monkeypatch.setattr(pages, "MOST_PAGES", 2)
+    plate = Target("sim", 6641, 56383, 1, "red", "r1", 0, 158842, "frames", whole_plate=True)
+    good, bad = [Status("ok", "noise")], [Status("bad", "noise", "is 3")]
+    few = [pages.Judged(replace(plate, fiber=fiber), None, good) for fiber in (1, 2)]
+    assert pages._with_pages(few) == few
+    more = [
+        *few,
+        pages.Judged(replace(plate, fiber=3), None, bad),
+        pages.Judged(replace(plate, whole_plate=False), None, good),
+    ]
+    assert pages._with_pages(more) == more[2:]
+    plot = by_fiber([(1, 1.0, "", "ok", "QSO"), (2, 1.0, "two.html", "look", "QSO")])
+    assert plot.count("<a href") == 1
 
 
 def test_points_of_a_plate_name_their_fibers_and_escape_what_files_say():

@@ -89,7 +89,7 @@ def get_all_files():
     frames = [
         (release, path)
         for folder, unit in get_folders("frames")
-        for release, plate_mjd in [folder.split("/")]
+        for release, plate_mjd in [Path(folder).parts]
         for path in get_frame_paths(SimpleNamespace(release=release, plate_mjd=plate_mjd, exposure=unit))
     ]
     return list(dict.fromkeys([*nights, *sources, *frames]))
@@ -97,7 +97,7 @@ def get_all_files():
 
 def get_all_headers():
     """Pieces that stand for headers which spec files have lost."""
-    spectra = {(*folder.split("/"), int(unit.rpartition("-")[2])) for folder, unit in get_folders("spec")}
+    spectra = {(*Path(folder).parts, int(unit.rpartition("-")[2])) for folder, unit in get_folders("spec")}
     return [
         path
         for release, plate_mjd, fiber in sorted(spectra)

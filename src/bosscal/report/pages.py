@@ -10,7 +10,7 @@ from __future__ import annotations
 import csv
 import io
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -48,6 +48,8 @@ if TYPE_CHECKING:
 ASSETS, TEMPLATES = (Path(str(package.__file__)).parent for package in (assets, templates))
 PAGES = "pages"
 FEW = 30  # lines of what needs a look that the start page shows at once
+# Spectra of whole plates that have pages of their own, 50 kB each; of more, those alone have one that are not ok.
+MOST_PAGES = 4000
 
 
 @dataclass(frozen=True)
@@ -178,11 +180,12 @@ def pages_of(content: Content, folder: Path) -> Iterator[tuple[str, str | bytes]
     def page(template: str, **values: Any) -> str:
         return environment.get_template(f"{template}.html.j2").render(**common, **values)
 
-    judged = list(_judged(content, simulated))
-    plates = list(dict.fromkeys(each.target.folder for each in judged if each.target.whole_plate))
-    yield "index.html", page("index", root=f"{PAGES}/", **_start(content, judged, plates))
+    everything = list(_judged(content, simulated))
+    plates = list(dict.fromkeys(each.target.folder for each in everything if each.target.whole_plate))
+    judged = _with_pages(everything)
+    yield "index.html", page("index", root=f"{PAGES}/", **_start(content, everything, judged, plates))
     if content.summary is not None:
-        yield from _exports(content.summary, judged)
+        yield from _exports(content.summary, everything)
     yield f"{PAGES}/provenance.html", page("provenance", root="", **_provenance(content))
     yield f"{PAGES}/thresholds.html", page("thresholds", root="", thresholds=content.thresholds)
     for number, each in enumerate(judged):
@@ -202,7 +205,8 @@ def pages_of(content: Content, folder: Path) -> Iterator[tuple[str, str | bytes]
             columns=_columns(each.row, content.summary), coadd=_coadd_of(each.target, content.coadds),
         )  # fmt: skip
     for name in plates:
-        yield f"{PAGES}/{_plate_page(name)}", page("plate", root="", **_plate(name, content, judged, folder / PAGES))
+        shown = _plate(name, content, everything, {each.page for each in judged}, folder / PAGES)
+        yield f"{PAGES}/{_plate_page(name)}", page("plate", root="", **shown)
     for path in sorted(ASSETS.iterdir()):
         if path.suffix in (".js", ".css"):
             yield f"{PAGES}/assets/{path.name}", path.read_bytes()
@@ -222,6 +226,13 @@ def _judged(content: Content, simulated: Sequence[str]) -> Iterator[Judged]:
         if (coadd := _coadd_of(target, content.coadds)) is not None:
             statuses += judge(coadd, content.thresholds.coadds)
         yield Judged(target, row, statuses)
+
+
+def _with_pages(judged: Sequence[Judged]) -> list[Judged]:
+    """The targets that have a page, and a row on the start page."""
+    if sum(each.target.whole_plate for each in judged) <= MOST_PAGES:
+        return list(judged)
+    return [each for each in judged if not each.target.whole_plate or each.level != "ok"]
 
 
 def _facts(row: Any, header: Header) -> dict[str, Any]:
@@ -276,9 +287,11 @@ def _plate_page(folder: str) -> str:
 # ----------------------------------------------------------------------------------------------------------- start
 
 
-def _start(content: Content, judged: Sequence[Judged], plates: Sequence[str]) -> dict[str, Any]:
-    """What the start page shows."""
-    counts = {level: sum(each.level == level for each in judged) for level in LEVELS}
+def _start(
+    content: Content, everything: Sequence[Judged], judged: Sequence[Judged], plates: Sequence[str]
+) -> dict[str, Any]:
+    """What the start page shows; ``judged`` are those of all that have a page."""
+    counts = {level: sum(each.level == level for each in everything) for level in LEVELS}
     standing_out = sorted((each for each in judged if each.level != "ok"), key=lambda each: -LEVELS.index(each.level))
     summary = content.summary
     rows = [
@@ -297,13 +310,14 @@ def _start(content: Content, judged: Sequence[Judged], plates: Sequence[str]) ->
     published = cells.published()
     return {
         "rows": rows,
+        "spectra": len(everything),
         "counts": counts,
         "standing_out": standing_out,
         "few": FEW,
         "failures": [(failure, cells.few(names)) for failure, names in content.failures.items()],
         "plates": [(name, _plate_page(name)) for name in plates],
-        "nplates": len({each.target.plate_mjd for each in judged}),
-        "exposures": _exposures(content, judged),
+        "nplates": len({each.target.plate_mjd for each in everything}),
+        "exposures": _exposures(content, everything),
         "laws": LAWS.values(),
         "without_header": sum(header.origin == "lost" for header in content.headers),
         "borrowed_header": sum(header.origin == "spCFrame" for header in content.headers),
@@ -424,8 +438,10 @@ def _columns(row: Any, summary: Table | None) -> list[tuple[str, str, str, str]]
 # ----------------------------------------------------------------------------------------------------------- plate
 
 
-def _plate(name: str, content: Content, judged: Sequence[Judged], folder: Path) -> dict[str, Any]:
-    """What the page of a whole plate shows."""
+def _plate(
+    name: str, content: Content, judged: Sequence[Judged], pages: Collection[str], folder: Path
+) -> dict[str, Any]:
+    """What the page of a whole plate shows; ``pages`` are the names of those that there are."""
     of_plate = [each for each in judged if each.target.folder == name]
     exposures: dict[str, list[Judged]] = {}
     for each in of_plate:
@@ -434,7 +450,13 @@ def _plate(name: str, content: Content, judged: Sequence[Judged], folder: Path) 
     for unit, spectra in exposures.items():
         places = content.focal_positions(spectra[0].target)
         points = [
-            (each.target.fiber, each.row["noise_ratio_median"], each.page, each.level, str(each.row["objtype"]))
+            (
+                each.target.fiber,
+                each.row["noise_ratio_median"],
+                each.page if each.page in pages else "",
+                each.level,
+                str(each.row["objtype"]),
+            )
             for each in spectra
         ]
         shown.append({"unit": unit, "by_fiber": by_fiber(points), "focal_plane": focal_plane(points, places),
@@ -442,13 +464,17 @@ def _plate(name: str, content: Content, judged: Sequence[Judged], folder: Path) 
     release, plate_mjd = name.split("/")
     outliers = []
     if content.outliers is not None:
-        pages = {(each.target.camera, each.target.expnum, each.target.fiber): each.page for each in of_plate}
+        of_fibers = {
+            (each.target.camera, each.target.expnum, each.target.fiber): each.page
+            for each in of_plate
+            if each.page in pages
+        }
         plate, mjd = map(int, plate_mjd.split("-"))
         of_this = [
             row for row in content.outliers
             if (str(row["release"]), row["plate"], row["mjd"]) == (release, plate, mjd)
         ]  # fmt: skip
-        outliers = _merged(of_this, pages)
+        outliers = _merged(of_this, of_fibers)
     return {
         "name": name,
         "release": release,

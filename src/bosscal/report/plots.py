@@ -57,10 +57,8 @@ def _dot(x: float, y: float, radius: float, point: Point) -> str:
     fiber, ratio, page, level, objtype = point
     value = "no ratio" if np.ma.is_masked(ratio) else f"{float(ratio):.3f}"
     words = escape(f"fiber {fiber} ({objtype}): {value}, {level}")
-    return (
-        f'<a href="{escape(page)}"><circle class="{level}" cx="{x:.1f}" cy="{y:.1f}" r="{radius}">'
-        f"<title>{words}</title></circle></a>"
-    )
+    dot = f'<circle class="{level}" cx="{x:.1f}" cy="{y:.1f}" r="{radius}"><title>{words}</title></circle>'
+    return f'<a href="{escape(page)}">{dot}</a>' if page else dot
 
 
 def _svg(width: int, height: int, title: str, points: Sequence[Point], parts: Sequence[str]) -> str:
