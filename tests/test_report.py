@@ -202,7 +202,7 @@ def test_mask_bits_are_named_and_counted():
 
 
 def test_of_very_many_spectra_only_what_is_not_ok_has_a_page(monkeypatch):
-    """Protects disks from a page for each of a survey's spectra; what is listed by itself, or stands out, has its own."""
+    """Protects disks from a page for each of a survey's spectra; what is listed by itself, or stands out, has one."""
     monkeypatch.setattr(pages, "MOST_PAGES", 2)
     plate = Target("sim", 6641, 56383, 1, "red", "r1", 0, 158842, "frames", whole_plate=True)
     good, bad = [Status("ok", "noise")], [Status("bad", "noise", "is 3")]
