@@ -30,8 +30,6 @@ UV = uv==0.13.9
 
 run: $(READY)
 	$(PY) -m snakemake --cores $(CORES)
-	@echo
-	@echo "Report: $$(pwd)/results/report/index.html"
 
 fetch: $(READY)
 	$(PY) -m snakemake --cores $(CORES) plan_fetch

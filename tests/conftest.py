@@ -128,11 +128,8 @@ class Workflow:
 def count_finished(output):
     """Jobs that a run of snakemake reports as finished: {rule: count}, without the final ``all``."""
     counts = {}
-    for line in output.splitlines():
-        if line.startswith("Finished jobid:"):
-            rule = line.rpartition("Rule: ")[2].rstrip(")")
-            counts[rule] = counts.get(rule, 0) + 1
-    counts.pop("all", None)
+    for rule in re.findall(r"^step \d+(?: of \d+)?: (\w+):", output, re.MULTILINE):
+        counts[rule] = counts.get(rule, 0) + 1
     return counts
 
 

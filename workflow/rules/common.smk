@@ -32,7 +32,7 @@ from bosscal.run.configuration import read_configuration, shown
 from bosscal.run.releases import alternatives, read_releases, spec_paths
 from bosscal.run.sources import SIMULATED, contradictions, read_only, source_of
 from bosscal.run.tables import read_target_table
-from bosscal.run.terminal import Terminal
+from bosscal.run.terminal import Terminal, ending
 from bosscal.run.written import read_written
 from bosscal.survey import paths, targets
 from bosscal.survey.inputs import INPUTS
@@ -141,9 +141,9 @@ if workflow.exec_mode == ExecMode.DEFAULT:
 
 
 # What the terminal shows of it all is ours where jobs run; the log file below .snakemake/ has everything.
-TERMINAL = (
-    Terminal.take_over(logging.getLogger("snakemake.logging")) if workflow.exec_mode == ExecMode.DEFAULT else None
-)
+TERMINAL = Terminal(lambda: bool(workflow.dag.checkpoint_jobs), lambda: workflow.dryrun)
+if workflow.exec_mode == ExecMode.DEFAULT:
+    TERMINAL.take_over(logging.getLogger("snakemake.logging"))
 
 
 # Only where jobs will run: a dry run or a report need not wait for a run to end.
@@ -162,6 +162,8 @@ def end_with_causes():
 
 onsuccess:
     end_with_causes()
+    if any(job.rule.name == "report" for job in workflow.dag.jobs):
+        print("\n".join(ending(f"{REPORT}/index.html")), file=sys.stderr)
 
 
 onerror:

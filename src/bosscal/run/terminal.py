@@ -1,15 +1,18 @@
 """What the terminal shows of a run: a user's words, and at its end why something was not made.
 
 Snakemake tells of a failed job in its own terms, several times. Here that is left to its log file: a step has said why
-it failed, in its outcome or its log, and the run ends with those lines.
+it failed, in its outcome or its log, and the run ends with those lines. Of what goes well one line is shown a step, and
+at the end how the spectra stand.
 """
 
 from __future__ import annotations
 
+import csv
 import logging
 import os
 import shutil
-from collections.abc import Iterable, Sequence
+import sys
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,43 +20,79 @@ from bosscal.base.outcomes import Failure, unique
 
 STREAM_HANDLER = "DefaultStreamHandler"  # Snakemake's name of its handler that writes to the terminal
 _ENDS = ("At least one job did not complete successfully", "Exiting because a job execution failed")
-_TIDYING = "Removing output files of failed job"
+# What Snakemake says while all goes well, and a user wants to know: of a cluster too.
+_TELLING = ("Nothing to be done", "Trying to restart job", "has been submitted")
+FEW = 5  # lines on what is not ok
 ROOM = 1_000_000  # bytes: a disk with less is full
 _OF_JOBS = ("RuleException", "CalledProcessError")
 
 
 class Terminal(logging.Filter):
-    """A filter of what Snakemake writes to the terminal, which remembers the jobs that ended without an outcome."""
+    """A filter of what Snakemake writes to the terminal: it says in words of the field which steps are done, and
+    remembers the jobs that ended without an outcome.
 
-    def __init__(self) -> None:
+    Parameters
+    ----------
+    plans_anew : callable
+        Whether steps are still to come that nobody knows yet: then no total is told, which would jump.
+    is_dry : callable
+        Whether nothing is run: then all is shown as Snakemake has it.
+    write : callable
+        Takes a line for the terminal.
+    """
+
+    def __init__(
+        self,
+        plans_anew: Callable[[], bool] = lambda: False,
+        is_dry: Callable[[], bool] = lambda: False,
+        write: Callable[[str], None] = lambda line: print(line, file=sys.stderr, flush=True),
+    ) -> None:
         super().__init__()
         self._broken: list[Failure] = []
+        self._plans_anew, self._is_dry, self._write = plans_anew, is_dry, write
+        self._begun: dict[Any, str] = {}
+        self._ended: list[str] = []
 
-    @classmethod
-    def take_over(cls, logger: logging.Logger) -> Terminal:
+    def take_over(self, logger: logging.Logger) -> None:
         """Stand between Snakemake's logger and the terminal."""
-        terminal = cls()
         # Of the logger for what is remembered, of the handler for what is shown.
-        logger.addFilter(terminal._remember)
+        logger.addFilter(self._remember)
         for handler in logger.handlers:
             if handler.name == STREAM_HANDLER:
-                handler.addFilter(terminal)
-        return terminal
+                handler.addFilter(self)
 
     def _remember(self, record: logging.LogRecord) -> bool:
-        """Note a job that broke; let the record pass."""
-        if _event(record) == "job_error":
+        """Note which jobs begin, end and break; let the record pass."""
+        event = _event(record)
+        if event == "job_error":
             self._broken.append(_failure(record))
+        elif event == "job_info":
+            self._begun[vars(record).get("jobid")] = step_in_words(vars(record))
+        elif event == "job_finished":
+            self._ended.append(self._begun.pop(vars(record).get("job_id"), ""))
         return True
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Whether a record is shown: nothing of a job that failed is, for the end of the run tells it."""
-        if _event(record) in ("job_error", "group_error"):
+        """Whether a record is shown as it is: nothing of a job that failed is, for the end of the run tells it."""
+        event = _event(record)
+        if event in ("job_error", "group_error"):
             return False
         text = record.getMessage()
-        if record.levelno < logging.ERROR:
-            return not text.startswith(_TIDYING)
-        return not any(words in text for words in _ENDS) and not text.startswith(_OF_JOBS)
+        if record.levelno >= logging.WARNING:
+            return not any(words in text for words in _ENDS) and not text.startswith(_OF_JOBS)
+        if self._is_dry():
+            return True
+        if event == "progress":
+            self._tell(int(vars(record)["done"]), int(vars(record)["total"]))
+        return any(words in text for words in _TELLING)
+
+    def _tell(self, done: int, total: int) -> None:
+        """A line for each step that has ended since the last."""
+        for number, words in enumerate(self._ended, start=done - len(self._ended) + 1):
+            if words:
+                place = f"step {number}" if self._plans_anew() else f"step {number} of {total}"
+                self._write(f"{place}: {words}")
+        self._ended.clear()
 
     def causes(self, failures: Iterable[Failure]) -> list[str]:
         """The last lines of a run: all that failed, each once; none if nothing did."""
@@ -63,6 +102,72 @@ class Terminal(logging.Filter):
         number = f"{len(lines)} thing{'s' if len(lines) > 1 else ''}"
         rest = "; whatever does not need them is there" if not self._broken else ""
         return [f"bosscal: {number} could not be made{rest}. Run again to try these, and nothing else:", *lines]
+
+
+# What each rule does, as one would say it; the rule's name in front of it is that of the log.
+WORDS = {
+    "calibrate": "predicted calibration and sky noise of",
+    "compare": "compared prediction and file of",
+    "download": "fetched",
+    "extract_frame": "read the files of",
+    "find_mjd": "looked up nights in the platelist of",
+    "list_exposures": "listed the exposures of all coadds",
+    "measure_coadd": "rebuilt the coadd of",
+    "measure_spec": "read and compared the spec file of",
+    "plot": "drew figures of",
+    "plot_exposure": "drew the camera exposure",
+    "plot_plate": "drew the plate",
+    "plot_spec": "drew figures of",
+    "report": "wrote the report",
+    "simulate_flat": "simulated the flat of",
+    "simulate_fluxdistort": "simulated the flux distortion of",
+    "simulate_frames": "simulated frames of",
+    "simulate_platelist": "simulated the list of plates",
+    "simulate_spec": "simulated the spec file of",
+    "simulate_spec_lite": "simulated the spec-lite file of",
+    "summarize": "put the summary together",
+    "write_calib": "wrote spCalib of",
+}
+
+
+def step_in_words(facts: Mapping[str, Any]) -> str:
+    """A step as Snakemake describes a job: its rule, what it does, and of what.
+
+    "" for one that only asks for others.
+    """
+    rule = str(facts.get("rule_name") or "")
+    if rule in ("", "all", "fetch", "simulated_plate"):
+        return ""
+    wildcards = dict(facts.get("wildcards") or {})
+    wildcards.pop("question", None)
+    if path := wildcards.pop("server_path", ""):
+        wildcards = {"file": str(path).rpartition("/")[2]}
+    return " ".join(filter(None, (f"{rule}:", WORDS.get(rule, ""), *map(str, wildcards.values()))))
+
+
+def ending(report: Path | str) -> list[str]:
+    """What a run that made everything ends with: how its spectra stand, what to look at, and where.
+
+    Parameters
+    ----------
+    report : path
+        The start page. Nothing is said where the run made none.
+    """
+    table = Path(report).parent / "pages" / "summary.csv"
+    if not table.is_file():
+        return []
+    with open(table, encoding="utf-8", newline="") as stream:
+        rows = list(csv.DictReader(stream))
+    levels = [row["status"] for row in rows]
+    stand = ", ".join(f"{levels.count(level)} {level}" for level in ("ok", "look", "bad") if level in levels)
+    lines = [f"bosscal: {len(rows)} spectr{'um' if len(rows) == 1 else 'a'}: {stand}"]
+    for row in sorted((row for row in rows if row["status"] != "ok"), key=lambda row: row["status"])[:FEW]:
+        name = f"{row['release']} {row['plate']}-{row['mjd']}-{row['fiber']} {row['camera']} #{row['expnum']}"
+        lines.append(f"bosscal: {row['status']}: {name}: {row['reasons']}")
+    more = sum(level != "ok" for level in levels) - FEW
+    if more > 0:
+        lines.append(f"bosscal: and {more} more")
+    return [*lines, f"bosscal: look at {report}; edit config.yaml and run again for other targets"]
 
 
 def _event(record: logging.LogRecord) -> str:
