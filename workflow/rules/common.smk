@@ -125,7 +125,7 @@ def intermediate(path):
 
 
 def memory(megabytes):
-    """Memory of a step [MB]: the most that was measured and a third more; at each further attempt as much again."""
+    """Memory of a step [MB]: half more than the most that was measured; at each further attempt as much again."""
     return lambda wildcards, attempt: megabytes * attempt
 
 
@@ -157,6 +157,7 @@ def end_with_causes():
 
 
 onsuccess:
+    TERMINAL.all_is_made()
     end_with_causes()
 
 
