@@ -31,8 +31,10 @@ from bosscal.survey.paths import mask_bits
 from bosscal.survey.spectra import read_all_exposures
 from bosscal.survey.targets import parse_fibers, spectrograph
 
-DOCS = sorted((REPOSITORY / "docs").glob("*.md"))
-PAGES = [*(REPOSITORY / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md")), *DOCS]
+# The pages of what is computed; that of the survey is about running it.
+SURVEY = REPOSITORY / "docs" / "survey.md"
+DOCS = sorted(set((REPOSITORY / "docs").glob("*.md")) - {SURVEY})
+PAGES = [*(REPOSITORY / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md")), *DOCS, SURVEY]
 CONFIGS = sorted((REPOSITORY / "docs/configs").glob("*.yaml"))
 RELEASES = read_releases(REPOSITORY / "workflow/releases.yaml", LAWS)
 SEED = 20130402  # of the workflow's simulated plate

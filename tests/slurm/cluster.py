@@ -55,6 +55,7 @@ AccountingStoragePass={folder}/munge/socket
 AccountingStoreFlags=job_comment
 MinJobAge=600
 KillWait=3
+SlurmdTimeout=30
 NodeName={host} NodeAddr=127.0.0.1 CPUs={cores} RealMemory={memory} State=UNKNOWN
 PartitionName=all Nodes={host} Default=YES MaxTime=INFINITE State=UP
 """
@@ -264,7 +265,8 @@ def main():
     if reason := missing():
         sys.exit(reason)
     with running(sys.argv[1], os.cpu_count() or 1) as cluster:
-        print(f"export SLURM_CONF={cluster.environment['SLURM_CONF']}\nruns until the input ends (Ctrl-D)", flush=True)
+        print(f"export SLURM_CONF={cluster.environment['SLURM_CONF']} PATH={cluster.folder}/bin:$PATH")
+        print("runs until the input ends (Ctrl-D)", flush=True)
         sys.stdin.read()
 
 

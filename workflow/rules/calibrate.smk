@@ -15,7 +15,7 @@ rule calibrate:
     conda:
         ENVIRONMENT
     resources:
-        mem_mb=memory(700),
+        mem_mb=memory(400),
     params:
         failed_before=failed_before("calibrate"),
         code=code("calibrate.py"),

@@ -129,7 +129,7 @@ def intermediate(path):
 
 
 def memory(megabytes):
-    """Memory of a step [MB]: the most that was measured and a third more; at each further attempt as much again."""
+    """Memory of a step [MB]: half more than the most that was measured; at each further attempt as much again."""
     return lambda wildcards, attempt: megabytes * attempt
 
 
@@ -161,6 +161,7 @@ def end_with_causes():
 
 
 onsuccess:
+    TERMINAL.all_is_made()
     end_with_causes()
     if any(job.rule.name == "report" for job in workflow.dag.jobs):
         print("\n".join(ending(f"{REPORT}/index.html")), file=sys.stderr)

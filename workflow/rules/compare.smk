@@ -16,7 +16,7 @@ rule compare:
     conda:
         ENVIRONMENT
     resources:
-        mem_mb=memory(700),
+        mem_mb=memory(400),
     params:
         failed_before=failed_before("compare"),
         code=code("compare.py"),

@@ -16,7 +16,7 @@ rule write_calib:
     conda:
         ENVIRONMENT
     resources:
-        mem_mb=memory(700),
+        mem_mb=memory(400),
     params:
         failed_before=failed_before("write_calib"),
         code=code("write_calib.py"),

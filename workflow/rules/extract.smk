@@ -31,7 +31,7 @@ rule extract_frame:
     conda:
         ENVIRONMENT
     resources:
-        mem_mb=memory(700),
+        mem_mb=memory(500),
     params:
         failed_before=failed_before("extract_frame", judges=["calibrate"]),
         code=code("extract_frame.py"),

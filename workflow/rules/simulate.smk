@@ -40,7 +40,7 @@ rule simulate_frames:
     conda:
         ENVIRONMENT
     resources:
-        mem_mb=memory(2000),
+        mem_mb=memory(500),
     params:
         **SIMULATION,
     script:

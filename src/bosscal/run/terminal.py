@@ -94,6 +94,10 @@ class Terminal(logging.Filter):
                 self._write(f"{place}: {words}")
         self._ended.clear()
 
+    def all_is_made(self) -> None:
+        """Forget the jobs that broke: each was tried again, and ended well."""
+        self._broken.clear()
+
     def causes(self, failures: Iterable[Failure]) -> list[str]:
         """The last lines of a run: all that failed, each once; none if nothing did."""
         lines = [f"bosscal: {failure.line}" for failure in unique([*failures, *self._broken])]

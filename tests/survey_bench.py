@@ -1,0 +1,222 @@
+"""What a survey costs, measured on simulated plates: the numbers of docs/survey.md.
+
+    python tests/survey_bench.py plan FOLDER 1 10 25 100    plan so many plates: jobs, time and memory of a dry run
+    python tests/survey_bench.py plate FOLDER 2             one plate with so many exposures, all fibers, on two cores
+    python tests/survey_bench.py spectra FOLDER 20          so many fibers of one plate from their full spec files
+    python tests/survey_bench.py survey FOLDER              the whole survey from the above, as docs/survey.md has it
+
+Each writes what it measured to FOLDER, which is kept. Times depend on the machine; jobs and bytes do not.
+"""
+
+import csv
+import json
+import os
+import subprocess
+import sys
+import time
+from collections import defaultdict
+from pathlib import Path
+
+import yaml
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(REPOSITORY / "src"))
+
+from bosscal import simulation  # noqa: E402
+
+SEED = 20130402  # as workflow/rules/simulate.smk has it
+CORES = 2
+PLATE = simulation.Plate(4207, 55205)  # of the simulated list, with seven exposures
+# What a survey is: plates, science exposures of each, spectra. Exposures are 30 camera exposures a plate over four.
+SURVEYS = {"DR12": (2500, 7.5), "DR17": (4000, 7.5)}
+
+
+def snakemake(folder, *arguments):
+    """Run snakemake in a folder; returns its output, wall time [s], CPU time [s] and peak memory [MB] of itself."""
+    command = [sys.executable, "-m", "snakemake", "--snakefile", REPOSITORY / "Snakefile", "--cores", CORES]
+    command += ["--workflow-profile", REPOSITORY / "profiles" / "default", *arguments]
+    log = folder / "snakemake.log"
+    start = time.perf_counter()
+    with open(log, "w") as stream:
+        process = subprocess.Popen(list(map(str, command)), cwd=folder, stdout=stream, stderr=stream)
+        _, status, usage = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+    seconds = time.perf_counter() - start
+    output = log.read_text()
+    if status:
+        sys.exit(output)
+    unit = 1e6 if sys.platform == "darwin" else 1e3
+    return output, seconds, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / unit
+
+
+def configure(folder, **config):
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "config.yaml").write_text(yaml.safe_dump(config, sort_keys=False))
+
+
+def disk(folder):
+    """Bytes below a folder [MB]; links count nothing."""
+    return sum(path.lstat().st_size for path in folder.rglob("*") if path.is_file() and not path.is_symlink()) / 1e6
+
+
+def busy_seconds():
+    """CPU time of all processes of this machine since it began [s], where the kernel tells it; 0 elsewhere."""
+    try:
+        user, nice, system, _, _, irq, softirq, *_ = map(int, Path("/proc/stat").read_text().split("\n")[0].split()[1:])
+    except OSError:
+        return 0.0
+    return (user + nice + system + irq + softirq) / os.sysconf("SC_CLK_TCK")
+
+
+def benchmarks(folder):
+    """Wall time [s], CPU time [s] and peak memory [MB] of every job, by the step's name."""
+    found = defaultdict(list)
+    for path in sorted((folder / "results/benchmarks").rglob("*.tsv")):
+        step = path.relative_to(folder / "results/benchmarks").parts[0]
+        with open(path) as stream:
+            row = next(csv.DictReader(stream, delimiter="\t"))
+        wall, cpu, memory = (float(row[name]) if row[name] not in ("-", "NA") else 0.0 for name in
+                             ("s", "cpu_time", "max_rss"))  # fmt: skip
+        found[step].append((wall, cpu, memory))
+    return found
+
+
+def save(folder, name, found):
+    (folder / f"{name}.json").write_text(json.dumps(found, indent=1) + "\n")
+    print(json.dumps(found, indent=1))
+
+
+def plan(folder, numbers):
+    """Jobs, time and memory of a dry run of whole plates whose exposures are known."""
+    found = []
+    listed = [row.plate for row in simulation.listed_plates()[6:] if row.quality == "good"]
+    for number in map(int, numbers):
+        run = folder / f"plan{number}"
+        plates = listed[:number]
+        whole = [{"plate": each.number, "mjd": each.mjd, "fibers": "all", "exposures": "all"} for each in plates]
+        configure(run, release="sim", targets=whole)
+        for plate in plates:
+            for fiber in (1, 501):
+                name = simulation.spec_path(fiber, lite=True, plate=plate)
+                mirror, link = run / "results/mirror" / name, run / "results/inputs/sim" / name
+                if link.is_symlink():
+                    continue
+                simulation.write_spec_lite(run / "results/simulated", fiber, SEED, plate)
+                for path in (mirror, link):
+                    path.parent.mkdir(parents=True, exist_ok=True)
+                os.link(run / "results/simulated" / name, mirror)
+                link.symlink_to(os.path.relpath(mirror, link.parent))
+        snakemake(run, "--until", "list_exposures")
+        output, seconds, _, memory = snakemake(run, "--dry-run")
+        jobs = int(next(line for line in output.splitlines() if line.startswith("total")).split()[1])
+        exposures = sum(4 * len(plate.exposures) for plate in plates)
+        found.append({"plates": number, "camera exposures": exposures, "jobs": jobs, "seconds": seconds, "MB": memory})
+    save(folder, "plan", found)
+
+
+def plate(folder, number):
+    """One whole plate: its files are made first, and then the analysis is timed."""
+    run = folder / "plate"
+    wanted = {"plate": PLATE.number, "mjd": PLATE.mjd, "fibers": "all", "exposures": list(range(int(number)))}
+    configure(run, release="sim", targets=[wanted])
+    exposures = PLATE.exposures[: int(number)]
+    files = [path for camera in simulation.CAMERAS for expnum in exposures
+             for path in simulation.camera_exposure_paths(camera, expnum, PLATE)]  # fmt: skip
+    files += [simulation.flat_path(camera, PLATE) for camera in simulation.CAMERAS]
+    files += [simulation.fluxdistort_path(PLATE)]
+    files += [simulation.spec_path(fiber, lite=True, plate=PLATE) for fiber in (1, 501)]
+    snakemake(run, "--", *(f"results/simulated/{path}" for path in files))
+    simulated, before, busy = disk(run / "results"), os.times(), busy_seconds()
+    _, seconds, _, memory = snakemake(run)
+    after, busy = os.times(), busy_seconds() - busy
+    steps = benchmarks(run)
+    cpu = (after.children_user + after.children_system) - (before.children_user + before.children_system)
+    units = 4 * int(number)
+    found = {
+        "camera exposures": units,
+        "wall [s]": seconds,
+        "CPU [s]": cpu,
+        "wall over half the CPU": seconds / (cpu / CORES),
+        "CPU of other work on this machine [s]": max(busy - cpu, 0.0),
+        "wall over half of all CPU": seconds / (max(busy, cpu) / CORES),
+        "CPU of a camera exposure, all steps [s]": cpu / units,
+        "peak memory of snakemake [MB]": memory,
+        "steps": {
+            step: {
+                "jobs": len(jobs),
+                "longest [s]": max(each[0] for each in jobs),
+                "peak memory [MB]": max(each[2] for each in jobs),
+            }
+            for step, jobs in steps.items()
+            if step not in ("simulate", "download")
+        },
+        "input of a camera exposure [MB]": disk(run / "results/simulated") / units,
+        "results [MB]": disk(run / "results") - simulated,
+        "results by folder, of a camera exposure [MB]": {
+            path.name: round(disk(path) / units, 2)
+            for path in sorted((run / "results").iterdir())
+            if path.name not in ("simulated", "mirror", "inputs") and path.is_dir()
+        },
+    }
+    save(folder, "plate", found)
+
+
+def spectra(folder, number):
+    """Fibers of one plate from their full spec files; the files are made first."""
+    run = folder / "spectra"
+    wanted = {"plate": simulation.PLATE, "fibers": [f"1-{number}"], "exposures": "all", "products": "spec"}
+    configure(run, release="sim", targets=[wanted])
+    snakemake(run, "--until", "list_exposures")
+    simulated = disk(run / "results")
+    _, seconds, _, _ = snakemake(run)
+    steps = benchmarks(run)
+    found = {
+        "spectra": int(number),
+        "wall of a spectrum, figures and all [s]": seconds / int(number),
+        "measure_spec [s]": sum(each[0] for each in steps["measure_spec"]) / int(number),
+        "peak memory [MB]": max(each[2] for each in steps["measure_spec"]),
+        "results of a spectrum [MB]": (disk(run / "results") - simulated) / int(number),
+    }
+    save(folder, "spectra", found)
+
+
+def survey(folder, *_):
+    """Time, disk and network of whole surveys, from what was measured."""
+    measured = json.loads((folder / "plate.json").read_text())
+    of_exposure = measured["CPU of a camera exposure, all steps [s]"]
+    kept = measured["results by folder, of a camera exposure [MB]"]
+    print("| | " + " | ".join(SURVEYS) + " |\n|---|" + "---|" * len(SURVEYS))
+    rows = defaultdict(list)
+    for plates, exposures in SURVEYS.values():
+        units = 4 * plates * exposures
+        rows["plates"].append(f"{plates}")
+        rows["camera exposures"].append(f"{units:.0f}")
+        rows["core hours"].append(f"{units * of_exposure / 3600:.0f}")
+        rows["days on two cores"].append(f"{units * of_exposure / 3600 / 48:.1f}")
+        rows["hours on 10 nodes of 32 cores"].append(f"{units * of_exposure / 3600 / 320:.1f}")
+        rows["to be downloaded [TB]"].append(f"{units * measured['input of a camera exposure [MB]'] / 1e6:.1f}")
+        rows["days of that at 100 MB/s"].append(
+            f"{units * measured['input of a camera exposure [MB]'] / 100 / 86400:.1f}"
+        )
+        rows["npz of extract_frame and calibrate [TB]"].append(
+            f"{units * (kept['extract_frame'] + kept['calibrate']) / 1e6:.1f}"
+        )
+        rows["spCalib [TB]"].append(f"{units * kept['calib'] / 1e6:.1f}")
+        rows["tables and figures [TB]"].append(
+            f"{units * (kept['compare'] + kept['figures'] + kept['outliers']) / 1e6:.2f}"
+        )
+        rows["at 0.04 $ a core hour [$]"].append(f"{units * of_exposure / 3600 * 0.04:.0f}")
+    for name, values in rows.items():
+        print(f"| {name} | {' | '.join(values)} |")
+
+
+if __name__ == "__main__":
+    what, where = sys.argv[1], Path(sys.argv[2]).resolve()
+    where.mkdir(parents=True, exist_ok=True)
+    arguments = sys.argv[3:]
+    {
+        "plan": lambda: plan(where, arguments),
+        "plate": lambda: plate(where, *arguments),
+        "spectra": lambda: spectra(where, *arguments),
+        "survey": lambda: survey(where),
+    }[what]()
