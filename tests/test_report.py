@@ -214,6 +214,8 @@ def test_of_very_many_spectra_only_what_is_not_ok_has_a_page(monkeypatch):
         pages.Judged(replace(plate, whole_plate=False), None, good),
     ]
     assert pages._with_pages(more) == more[2:]
+    second = [replace(each, target=replace(each.target, expnum=158843)) for each in few]
+    assert pages._with_pages([*few, *second]) == few  # of each fiber the first exposure
     plot = by_fiber([(1, 1.0, "", "ok", "QSO"), (2, 1.0, "two.html", "look", "QSO")])
     assert plot.count("<a href") == 1
 

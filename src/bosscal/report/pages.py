@@ -48,7 +48,8 @@ if TYPE_CHECKING:
 ASSETS, TEMPLATES = (Path(str(package.__file__)).parent for package in (assets, templates))
 PAGES = "pages"
 FEW = 30  # lines of what needs a look that the start page shows at once
-# Spectra of whole plates that have pages of their own, 50 kB each; of more, those alone have one that are not ok.
+# Spectra of whole plates that have pages of their own, 50 kB each. Of more, each fiber has one of its first exposure,
+# if these are not too many, and whatever is not ok.
 MOST_PAGES = 4000
 
 
@@ -230,9 +231,13 @@ def _judged(content: Content, simulated: Sequence[str]) -> Iterator[Judged]:
 
 def _with_pages(judged: Sequence[Judged]) -> list[Judged]:
     """The targets that have a page, and a row on the start page."""
-    if sum(each.target.whole_plate for each in judged) <= MOST_PAGES:
-        return list(judged)
-    return [each for each in judged if not each.target.whole_plate or each.level != "ok"]
+    whole = [each for each in judged if each.target.whole_plate]
+    first: dict[tuple[str, int, str], Judged] = {}
+    for each in whole:
+        first.setdefault((each.target.folder, each.target.fiber, each.target.camera), each)
+    chosen = next((some for some in (whole, list(first.values())) if len(some) <= MOST_PAGES), [])
+    pages = {each.page for each in chosen}
+    return [each for each in judged if not each.target.whole_plate or each.level != "ok" or each.page in pages]
 
 
 def _facts(row: Any, header: Header) -> dict[str, Any]:
