@@ -103,6 +103,7 @@ def test_files_that_nobody_verified_need_a_look():
     """Protects from trusting downloads that the survey's checksums did not confirm."""
     fetched = Fetched("downloaded", "https://example.org", "/a", SURVEY_SHA1, "0", 1)
     assert of_inputs([fetched], simulated=False).level == "ok"
+    assert of_inputs([replace(fetched, how="linked", verified=STRUCTURE)], simulated=False).level == "ok"
     for records in ([fetched, replace(fetched, verified=STRUCTURE)], [None]):
         assert of_inputs(records, simulated=False).level == "look"
         assert of_inputs(records, simulated=True).level == "ok"

@@ -203,7 +203,8 @@ def pages_of(content: Content, folder: Path) -> Iterator[tuple[str, str | bytes]
             others=_others(each, judged), plate=each.target.folder if each.target.folder in plates else None,
             images=_linked(content.images.get(each.target.key, ()), folder / PAGES),
             story=_story(spectrum), masks=mask_counts(spectrum.exposure.mask, spectrum.exposure.ivar, content.bits),
-            columns=_columns(each.row, content.summary), coadd=_coadd_of(each.target, content.coadds),
+            columns=_columns(each.row, content.summary),
+            coadd=_columns(_coadd_of(each.target, content.coadds), content.coadds),
         )  # fmt: skip
     for name in plates:
         shown = _plate(name, content, everything, {each.page for each in judged}, folder / PAGES)
@@ -422,7 +423,11 @@ def _story(spectrum: Spectrum) -> list[dict[str, str]]:
             ("Flux correction", "A", "makes the exposures of a spectrum agree", exposure.corr[0]),
             ("Flux distortion", "D", "what is left over the focal plane", tutorial.distort_at_rows[0]),
         ]  # fmt: skip
-    steps.append(("Flux", "f = e R A D / S", "1e-17 erg/s/cm²/Å", exposure.flux[0]))
+        steps.append(("Flux", "f = e R A D / S", "1e-17 erg/s/cm²/Å", exposure.flux[0]))
+    else:
+        words = "the flats and all factors of the calibration together, which a spec file does not tell apart"
+        steps.append(("Flux per detected electron", "c", words, exposure.calib[0]))
+        steps.append(("Flux", "f = c (N − sky)", "1e-17 erg/s/cm²/Å", exposure.flux[0]))
     return [
         {"step": step, "equation": equation, "words": words, "median": median(values)}
         for step, equation, words, values in steps
@@ -430,8 +435,9 @@ def _story(spectrum: Spectrum) -> list[dict[str, str]]:
 
 
 def _columns(row: Any, summary: Table | None) -> list[tuple[str, str, str, str]]:
-    """(name, value, unit, description) of every number of a target's row."""
-    assert summary is not None  # whoever has a row has a table
+    """(name, value, unit, description) of every number of a row; nothing if there is none."""
+    if row is None or summary is None:
+        return []
     shown = []
     for name in summary.colnames:
         value = row[name]

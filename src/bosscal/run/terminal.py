@@ -111,12 +111,16 @@ class Terminal(logging.Filter):
 # What each rule does, as one would say it; the rule's name in front of it is that of the log.
 WORDS = {
     "calibrate": "predicted calibration and sky noise of",
+    "collect_coadds": "put the tables of coadds and repeats together",
     "compare": "compared prediction and file of",
+    "compare_releases": "compared two releases of",
     "download": "fetched",
     "extract_frame": "read the files of",
+    "fit_distortion": "fitted the distortion of the plate",
     "find_mjd": "looked up nights in the platelist of",
     "list_exposures": "listed the exposures of all coadds",
     "measure_coadd": "rebuilt the coadd of",
+    "measure_subset": "rebuilt some exposures' coadd of",
     "measure_spec": "read and compared the spec file of",
     "plot": "drew figures of",
     "plot_exposure": "drew the camera exposure",
