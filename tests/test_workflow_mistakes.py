@@ -105,7 +105,7 @@ def test_the_command_line_is_a_configuration(tmp_path, default_run):
             {"release": "sim", "targets": [{"plate": 6641, "fibers": [1], "exposures": [7]}]},
             "targets sim 6641-56383 0001: exposure 7 asked for, the coadd has 0-1 (158842, 158843)",
         ),
-        ({"release": "sim", "targets": [{"plate": 4444, "fibers": [1]}]}, "plate 4444 is not in the platelist"),
+        ({"release": "sim", "targets": [{"plate": 8888, "fibers": [1]}]}, "plate 8888 is not in the platelist"),
         (
             {"release": "dr12", "data": {"url": "file:///nowhere"}, "targets": [{"plate": 6641, "fibers": [1]}]},
             "/nowhere/sas/dr12/boss/spectro/redux/v5_7_0/platelist.fits: no such file",
