@@ -28,7 +28,7 @@ from bosscal.results.comparison import of_widths
 from bosscal.results.spectrum import Spectrum
 
 RUNNING = 75  # pixels of the running median
-RATIO_RANGE = (0.6, 1.6)
+LEAST_RANGE = (0.9, 1.1)  # of the ratios on both axes, which else follow what is drawn
 # Room around the panels, for labels [inch].
 ROOM: dict[str, Any] = {"left": 0.48, "right": 0.4, "bottom": 0.5, "top": 0.6, "between": (0, 1.35)}
 LABEL_PLACES = (0.21, 0.27)  # distances of the axis labels below and beside a panel [inch]
@@ -53,14 +53,14 @@ def draw(spectrum: Spectrum) -> Figure:
     ratio, ranking = figure.subplots(1, 2, width_ratios=[1.5, 1], gridspec_kw=margins(figure, (1, 2), **ROOM))
     for axes in (ratio, ranking):
         axes.grid(visible=False)
+    shown: list[NDArray] = []
     if len(wave) < RUNNING:
         ratio.text(0.5, 0.5, "too few pixels with data", transform=ratio.transAxes, ha="center", color=GREY)
     else:
-        _draw_ratios(
+        shown += _draw_ratios(
             ratio, wave, measured[0][used], {name: array[0][used] for name, array in predictions.items()}, expected
         )
     ratio.axhline(1, color=BLACK, linewidth=0.6)
-    ratio.set_ylim(*RATIO_RANGE)
     ratio.set_xlabel(WAVELENGTH_LABEL)
     ratio.set_ylabel("Measured / predicted variance of electrons")
     widths = None
@@ -71,7 +71,10 @@ def draw(spectrum: Spectrum) -> Figure:
                 0.02, 0.03, "T unknown: the sky's electrons are not right", transform=ratio.transAxes, color=BLACK,
                 fontsize=6,
             )  # fmt: skip
-    _rank(ranking, measured, predictions, valid, expected, widths)
+    shown += _rank(ranking, measured, predictions, valid, expected, widths)
+    limits = _limits(shown)
+    ratio.set_ylim(*limits)
+    ranking.set_xlim(*limits)
     for axes in (ratio, ranking):
         place_labels(axes, *LABEL_PLACES)
     return finish(figure, spectrum.title, measurement.header.simulated)
@@ -79,20 +82,31 @@ def draw(spectrum: Spectrum) -> Figure:
 
 def _draw_ratios(
     axes: Axes, wave: NDArray, measured: NDArray, predictions: Mapping[str, NDArray], expected: str
-) -> None:
-    """Running medians of the ratio for the laws that matter, over the pixels of the expected one."""
+) -> list[NDArray]:
+    """Running medians of the ratio for the laws that matter, over the pixels of the expected one; returns them."""
+    medians = []
     axes.plot(
         wave, measured / predictions[expected], color=GREY, alpha=0.5, linestyle="none", marker=".", markersize=1.5,
         markeredgewidth=0, rasterized=True,
     )  # fmt: skip
     for name in (f"{law.name}{suffix}" for law in LAWS.values() for suffix in law.curves):
         position, median = running_median(measured / predictions[name], RUNNING)
+        medians.append(median)
         axes.plot(
             np.interp(position, np.arange(len(wave)), wave), median, color=law_of(name).color,
             label=label_of(name), linestyle="-" if name.endswith(SKY_SUFFIX) else "--",
             linewidth=1.6 if name == expected else 0.9,
         )  # fmt: skip
     axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncol=3, fontsize=6, borderpad=0)
+    return medians
+
+
+def _limits(shown: Sequence[NDArray]) -> tuple[float, float]:
+    """Limits of an axis of ratios that holds all that is shown."""
+    values = np.concatenate([np.ravel(LEAST_RANGE), *map(np.ravel, shown)])
+    values = values[np.isfinite(values)]
+    room = 0.04 * (values.max() - values.min())
+    return float(values.min() - room), float(values.max() + room)
 
 
 def _rank(
@@ -102,12 +116,13 @@ def _rank(
     valid: NDArray[np.bool_],
     expected: str,
     widths: Sequence[NDArray] | None,
-) -> None:
-    """Median and robust scatter of the ratio for every law, a line each; the expected law's is marked.
+) -> list[NDArray]:
+    """Median and robust scatter of the ratio for every law, a line each; the expected law's is marked. Returns the ends
+    of what is drawn.
 
     ``widths`` are the expected law's variances at the widths between which a spec file's profile lies.
     """
-    low, high = RATIO_RANGE
+    shown: list[NDArray] = []
     comparison = compare(measured, [predictions[name] for name in reversed(PREDICTIONS)], valid)
     medians, scatters = comparison.median[:, 0], comparison.scatter[:, 0]
     for place, name in enumerate(reversed(PREDICTIONS)):
@@ -115,8 +130,9 @@ def _rank(
             continue
         median, scatter = float(medians[place]), float(scatters[place])
         color = law_of(name).color
+        shown.append(np.array([median - scatter, median + scatter]))
         axes.errorbar(
-            np.clip(median, low, high), place, xerr=scatter, color=color, marker="o", markersize=3.5,
+            median, place, xerr=scatter, color=color, marker="o", markersize=3.5,
             markerfacecolor=color if name.endswith(SKY_SUFFIX) else "white", linewidth=0.9,
         )  # fmt: skip
         axes.annotate(f"{median:.3f}", (1, place), xycoords=("axes fraction", "data"), xytext=(3, 0),
@@ -124,9 +140,9 @@ def _rank(
     if widths is not None:
         ends = np.ma.filled(compare(measured, widths, valid).median[:, 0], np.nan)
         place = len(PREDICTIONS) - 1 - PREDICTIONS.index(expected)
-        axes.plot(np.clip(ends, low, high), [place, place], color=GREY, linewidth=5, alpha=0.6, solid_capstyle="butt")
+        shown.append(ends)
+        axes.plot(ends, [place, place], color=GREY, linewidth=5, alpha=0.6, solid_capstyle="butt")
     axes.axvline(1, color=BLACK, linewidth=0.6)
-    axes.set_xlim(low, high)
     axes.set_ylim(-0.7, len(PREDICTIONS) - 0.3)
     axes.set_yticks(range(len(PREDICTIONS)), [label_of(name) for name in reversed(PREDICTIONS)], fontsize=6)
     for tick, name in zip(axes.get_yticklabels(), reversed(PREDICTIONS), strict=True):
@@ -140,3 +156,4 @@ def _rank(
     if widths is not None:
         meaning = "(shaded: expected; grey: σ 1.0–1.45)"
     axes.set_xlabel(f"Median ± robust scatter\n{meaning}")
+    return shown
