@@ -31,10 +31,12 @@ from bosscal.survey.paths import mask_bits
 from bosscal.survey.spectra import read_all_exposures
 from bosscal.survey.targets import parse_fibers, spectrograph
 
-# The pages of what is computed; that of the survey is about running it.
-SURVEY = REPOSITORY / "docs" / "survey.md"
-DOCS = sorted(set((REPOSITORY / "docs").glob("*.md")) - {SURVEY})
-PAGES = [*(REPOSITORY / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md")), *DOCS, SURVEY]
+# The pages of what is computed; the others are about running it.
+ON_RUNNING = {REPOSITORY / "docs" / name for name in ("recipes.md", "survey.md")}
+DOCS = sorted(set((REPOSITORY / "docs").glob("*.md")) - ON_RUNNING)
+PAGES = [
+    *(REPOSITORY / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md")), *DOCS, *sorted(ON_RUNNING)
+]  # fmt: skip
 CONFIGS = sorted((REPOSITORY / "docs/configs").glob("*.yaml"))
 RELEASES = read_releases(REPOSITORY / "workflow/releases.yaml", LAWS)
 SEED = 20130402  # of the workflow's simulated plate
