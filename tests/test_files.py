@@ -166,4 +166,4 @@ def test_code_digest_covers_modules_that_are_found_by_their_place():
     assert len(laws) > 5
     assert laws <= code_of("calibrate.py")
     assert {"figures/panels.py", "figures/budget.py", "figures/noise.py", "figures/style.py"} <= code_of("plot.py")
-    assert "report/page.html.j2" in code_of("report.py")
+    assert "report/templates/index.html.j2" in code_of("report.py")

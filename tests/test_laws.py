@@ -189,7 +189,7 @@ SHOW = """
 import json
 from bosscal.base.provenance import code_files
 from bosscal.noise.laws import LAWS, PREDICTIONS
-from bosscal.report import NOISE
+from bosscal.report.rows import NOISE
 from bosscal.results.comparison import COLUMNS
 print(json.dumps([list(LAWS), PREDICTIONS, list(COLUMNS), [name for name, _, _ in NOISE],
                   [path.name for path in code_files({script!r})]]))

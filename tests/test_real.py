@@ -220,7 +220,7 @@ def test_one_object_in_two_releases(real_data, tmp_path):
     assert {path.name for path in (mirror / "sas").iterdir()} == {"dr12", "dr14"}
     html = (workflow.results / "report/index.html").read_text(encoding="utf-8")
     pages = [path.read_text("utf-8") for path in (workflow.results / "report/pages").glob("dr1*.html")]
-    assert sum(page.count("<img ") for page in pages) == 4 + 5 + 2  # the correction of ivar with each spectrum
+    assert sum(page.count("<img ") for page in pages) == 4 + 2 + 1 + 2  # own, coadds, releases, and ivar with each
     assert "SDSS-III Data Release 12" in html
     assert "SDSS-IV Data Release 14" in html
 
