@@ -307,6 +307,12 @@ def test_name_of_a_configuration(tmp_path, monkeypatch, configfile, name):
     assert configuration_name(configfile, default=tmp_path / "repository/config.yaml") == name
 
 
+def test_a_configuration_is_not_called_like_a_folder_of_the_report():
+    """Protects the default report's pages from another configuration's report."""
+    with pytest.raises(UserError, match="'pages' is the name of a folder of the report; give another name"):
+        configuration_name("a/pages.yaml", releases=["dr12"])
+
+
 def test_a_configuration_is_not_called_like_a_release(tmp_path):
     """Protects a release's tables from a summary among them."""
     with pytest.raises(UserError, match=r"dr12\.yaml: 'dr12' is the name of a release; give the configuration another"):

@@ -105,11 +105,13 @@ def configuration_name(
     Raises
     ------
     UserError
-        If the name is that of a release, whose tables lie in a folder of that name.
+        If the name is that of a release, whose tables lie in a folder of that name, or of a folder of the report.
     """
     if configfile is None or Path(configfile).resolve() in {Path(default).resolve(), Path("config.yaml").resolve()}:
         return None
     name = re.sub(r"[^A-Za-z0-9._-]", "-", Path(configfile).stem).lstrip(".") or "config"
+    if name == "pages":  # a folder of the default report
+        raise UserError(f"{configfile}: 'pages' is the name of a folder of the report; give another name")
     if name in releases:
         raise UserError(f"{configfile}: '{name}' is the name of a release; give the configuration another name")
     return name
