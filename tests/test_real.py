@@ -9,6 +9,12 @@ from astropy.io import fits
 from conftest import REPOSITORY, Workflow, count_finished, serving
 
 from bosscal.base.errors import UserError
+from bosscal.noise.laws import LAWS
+from bosscal.report.pages import facts_of
+from bosscal.report.statuses import judge, read_thresholds
+from bosscal.results.comparison import compare_fibers
+from bosscal.results.prediction import predict
+from bosscal.run.releases import read_releases
 from bosscal.survey.exposure import CameraExposure
 from bosscal.survey.platelist import read_platelist
 from bosscal.survey.spectra import read_all_exposures, read_exposures, read_spec
@@ -349,3 +355,39 @@ def test_a_spec_lite_file_is_not_a_full_one(real_data):
         read_spec(path, "", "dr12", 7102, 56666, 82, "b1", 172276)
     with pytest.raises(UserError, match="a spec-lite file where the full spec file is needed"):
         list(read_all_exposures(path, "", "dr12", 7102, 56666, 82))
+
+
+@pytest.mark.slow
+def test_thresholds_are_those_of_the_real_files(real_data):
+    """Protects the origin of the report's thresholds: by each of them 93 of 100 camera exposures that it concerns are
+    ok (87 by blue masks, where seven spectra have more), and of noise only the one that docs/noise.md names is bad."""
+    thresholds, releases = read_thresholds(), read_releases(REPOSITORY / "workflow/releases.yaml", LAWS)
+    files = [path for path in sorted(real_data.rglob("spec-*.fits")) if "lite" not in path.parts]
+    assert len(files) == 33
+    levels, bad = {}, set()
+    blue_masks = next(
+        (number, check.column)
+        for number, check in enumerate(thresholds.spectra)
+        if check.column == "masked_fraction" and check.only["band"] == ("blue",)
+    )
+    for path in files:
+        name = path.relative_to(real_data)
+        release = name.parts[1]
+        plate, mjd, fiber = map(int, path.stem.split("-")[1:])
+        for exposure in read_all_exposures(path, f"/{name}", release, plate, mjd, fiber):
+            law, thrucorr = releases[release].noise_law, releases[release].thrucorr
+            table = compare_fibers(exposure, predict(exposure, law, 0, thrucorr))
+            facts = facts_of(table[0], exposure.header) | {"band": exposure.header.band, "downloads": "verified"}
+            standard = exposure.lambda_eff[0] == 5400
+            for number, check in enumerate(thresholds.spectra):
+                if check.topic in ("noise", "sky") and not standard:
+                    continue  # whose sky lacks T in later releases
+                for status in judge(facts, [check]):
+                    levels.setdefault((number, check.column), []).append(status.level)
+                    if check.column == "noise_ratio_median" and status.level == "bad":
+                        bad.add((release, path.stem))
+    assert {column for _, column in levels} >= {"noise_ratio_median", "masked_fraction", "skychi2", "readnoise_low"}
+    for check, found in levels.items():
+        least = 0.93 if check != blue_masks else 0.87
+        assert found.count("ok") >= least * len(found), (check, found.count("ok"), len(found))
+    assert bad <= {("dr12", "spec-5201-55832-0178")}

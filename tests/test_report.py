@@ -20,7 +20,6 @@ from bosscal.report.statuses import (
     Check,
     Status,
     judge,
-    of_inputs,
     read_thresholds,
     reasons,
     worst,
@@ -32,12 +31,12 @@ from bosscal.survey.paths import mask_bits
 from bosscal.survey.targets import Target
 
 THRESHOLDS = read_thresholds()
-FACTS = {"skychi2", "readnoise_low", "readnoise_high", "masked_fraction"}
+FACTS = {"downloads", "skychi2", "readnoise_low", "readnoise_high", "masked_fraction"}
 GOOD = {
     "npix": 3000, "pipeline_max_reldiff": 6e-8, "tutorial_max_reldiff": 0.0206, "band": "red", "flux_max_reldiff": 0.0,
     "ivar_max_reldiff": 0.0, "noise_ratio_median": 1.0, "noise_law": "optimal_noisy", "sky_term": "sky fibers",
     "skychi2": 1.2, "readnoise_low": 2.5, "readnoise_high": 2.9, "masked_fraction": 0.15, "npix_nonfinite": 0,
-    "header": "file", "thrucorr": "none",
+    "header": "file", "thrucorr": "none", "downloads": "verified",
 }  # fmt: skip
 
 # --------------------------------------------------------------------------------------------------------- statuses
@@ -51,7 +50,17 @@ def test_thresholds_are_of_columns_that_there_are():
         assert len(check.origin) > 10
         assert check.values or check.ok != (None, None)
     topics = {check.topic for check in (*THRESHOLDS.spectra, *THRESHOLDS.coadds)}
-    assert topics >= {"calibration", "flux", "ivar", "noise", "sky", "read noise", "masked fraction", "photometry"}
+    assert topics >= {
+        "calibration",
+        "flux",
+        "ivar",
+        "noise",
+        "sky",
+        "read noise",
+        "masked fraction",
+        "photometry",
+        "downloads",
+    }
 
 
 def test_a_good_spectrum_is_ok():
@@ -82,6 +91,7 @@ def test_a_good_spectrum_is_ok():
         ({"masked_fraction": 0.7}, "bad", "mask bit"),
         ({"npix_nonfinite": 3}, "look", "to a number that is none is 3"),
         ({"header": "lost"}, "look", "lost"),
+        ({"downloads": "not verified"}, "look", "downloaded for it is: not verified"),
         ({"thrucorr": "unknown"}, "look", "position correction T"),
     ],
 )  # fmt: skip
@@ -102,11 +112,11 @@ def test_what_is_not_there_is_not_judged():
 def test_files_that_nobody_verified_need_a_look():
     """Protects from trusting downloads that the survey's checksums did not confirm."""
     fetched = Fetched("downloaded", "https://example.org", "/a", SURVEY_SHA1, "0", 1)
-    assert of_inputs([fetched], simulated=False).level == "ok"
-    assert of_inputs([replace(fetched, how="linked", verified=STRUCTURE)], simulated=False).level == "ok"
-    for records in ([fetched, replace(fetched, verified=STRUCTURE)], [None]):
-        assert of_inputs(records, simulated=False).level == "look"
-        assert of_inputs(records, simulated=True).level == "ok"
+    doubtful = replace(fetched, verified=STRUCTURE)
+    assert pages.downloads_of([fetched, replace(doubtful, how="linked")], simulated=False) == "verified"
+    for records in ([fetched, doubtful], [None]):
+        assert pages.downloads_of(records, simulated=False) == "not verified"
+        assert pages.downloads_of(records, simulated=True) == "verified"
 
 
 def test_the_worst_counts_and_comes_first():

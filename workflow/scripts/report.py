@@ -28,21 +28,20 @@ def by_name(paths):
 
 def images_of(target, files, others):
     """Figures of a target, with those of all its exposures."""
-    whole = f"{target.folder}-{target.fiber:04d}"
-    wanted = [
-        *((kind, target.key) for kind in kinds.of_spectra(target.products)),
-        *((kind, whole) for kind in (*kinds.OF_COADDS, *kinds.OF_RELEASES)),
-        *((kind, target.folder) for kind in kinds.OF_FOCAL_PLANES),
-    ]
+    wanted = [(kind, target.key) for kind in kinds.of_spectra(target.products)]
+    if target.products == "spec":
+        whole = f"{target.folder}-{target.fiber:04d}"
+        wanted += [(kind, whole) for kind in (*kinds.OF_COADDS, *kinds.OF_RELEASES)]
+        wanted += [(kind, target.folder) for kind in kinds.OF_FOCAL_PLANES]
     found = files | others
     images = [
         Image(f"{kind.words} of {name}", found[f"{name}{kind.suffix}"])
         for kind, name in wanted
         if f"{name}{kind.suffix}" in found
     ]
-    for kind in kinds.OF_RUNS:
+    for kind in kinds.OF_RUNS if target.products == "spec" else ():
         images += [Image(kind.words, path) for name, path in others.items() if name.endswith(kind.suffix)]
-    return images if target.products == "spec" else images[: len(kinds.OF_SPECTRA)]
+    return images
 
 
 def plates_of(files):

@@ -10,7 +10,7 @@ from __future__ import annotations
 import csv
 import io
 import os
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -33,13 +33,12 @@ from bosscal.report.statuses import (
     Status,
     Thresholds,
     judge,
-    of_inputs,
     reasons,
     worst,
 )
 from bosscal.results.spectrum import Spectrum
 from bosscal.survey.exposure import FrameExposure, Header
-from bosscal.survey.inputs import Fetched
+from bosscal.survey.inputs import SURVEY_SHA1, Fetched
 from bosscal.survey.targets import Target
 
 if TYPE_CHECKING:
@@ -222,9 +221,9 @@ def _judged(content: Content, simulated: Sequence[str]) -> Iterator[Judged]:
                    for header in content.headers}  # fmt: skip
     for target, row in zip(content.targets, content.summary, strict=True):
         header = by_exposure[target.release, target.plate, target.mjd, target.camera, target.expnum]
-        statuses = judge(_facts(row, header), content.thresholds.spectra)
         records = [content.records.get((target.release, name)) for name, _ in header.inputs]
-        statuses.append(of_inputs(records, target.release in simulated))
+        facts = facts_of(row, header) | {"downloads": downloads_of(records, target.release in simulated)}
+        statuses = judge(facts, content.thresholds.spectra)
         if (coadd := _coadd_of(target, content.coadds)) is not None:
             statuses += judge(coadd, content.thresholds.coadds)
         yield Judged(target, row, statuses)
@@ -241,7 +240,7 @@ def _with_pages(judged: Sequence[Judged]) -> list[Judged]:
     return [each for each in judged if not each.target.whole_plate or each.level != "ok" or each.page in pages]
 
 
-def _facts(row: Any, header: Header) -> dict[str, Any]:
+def facts_of(row: Any, header: Header) -> dict[str, Any]:
     """A row of the summary with what is judged besides its own columns."""
     facts = {name: row[name] for name in row.colnames}
     readnoise = [value for value in header.readnoise if np.isfinite(value)]
@@ -252,6 +251,17 @@ def _facts(row: Any, header: Header) -> dict[str, Any]:
         "readnoise_high": max(readnoise, default=np.ma.masked),
         "masked_fraction": int(row["npix_masked"]) / seen if seen else np.ma.masked,
     }
+
+
+def downloads_of(records: Iterable[Fetched | None], simulated: bool) -> str:
+    """Whether all files that came from a server are what the survey lists: "verified" or "not verified".
+
+    Files of the user's own mirror are read to their end, and theirs to vouch for.
+    """
+    doubtful = any(
+        record is None or (record.how == "downloaded" and record.verified != SURVEY_SHA1) for record in records
+    )
+    return "not verified" if doubtful and not simulated else "verified"
 
 
 def _coadd_of(target: Target, coadds: Table | None) -> Any:

@@ -16,8 +16,6 @@ import numpy as np
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from bosscal.survey.inputs import SURVEY_SHA1, Fetched
-
 PATH = Path(__file__).parent / "thresholds.yaml"
 LEVELS = ("ok", "look", "bad")
 SIGNS = {"ok": "✓", "look": "?", "bad": "✗"}
@@ -135,21 +133,6 @@ def _range(limits: Range) -> str:
     if low is None:
         return f"≤ {_number(high)}" if high is not None else "a number"
     return f"≥ {_number(low)}" if high is None else f"{_number(low)}–{_number(high)}"
-
-
-def of_inputs(records: Iterable[Fetched | None], simulated: bool) -> Status:
-    """How the files stand that a spectrum was read from: whether what was downloaded is what the survey lists.
-
-    Files of the user's own mirror are read to their end, and theirs to vouch for.
-    """
-    unverified = [
-        record
-        for record in records
-        if record is None or (record.how == "downloaded" and record.verified != SURVEY_SHA1)
-    ]
-    if simulated or not unverified:
-        return Status("ok", "downloads")
-    return Status("look", "downloads", "downloaded from files not verified against the survey's checksums")
 
 
 def worst(statuses: Sequence[Status]) -> Level:

@@ -60,8 +60,31 @@ class Request:
     coadds: tuple[tuple[str, tuple[int, ...] | None, tuple[str, ...]], ...] = ()
 
 
+def unit_name(products: str, camera: str, expnum: int, fiber: int) -> str:
+    """Name of intermediate files: all fibers of a camera exposure of frames, or one of a spec file."""
+    return f"{camera}-{expnum:08d}" + (f"-{fiber:04d}" if products == "spec" else "")
+
+
+class _OfPlate:
+    """What is of one plate and night of a release."""
+
+    release: str
+    plate: int
+    mjd: int
+
+    @property
+    def plate_mjd(self) -> str:
+        """Plate and night, as in the names of folders."""
+        return f"{self.plate:04d}-{self.mjd}"
+
+    @property
+    def folder(self) -> str:
+        """Where the files of its plate and night are, below the folder of a step."""
+        return f"{self.release}/{self.plate_mjd}"
+
+
 @dataclass(frozen=True)
-class Block:
+class Block(_OfPlate):
     """Spectra that are asked for alike: some fibers of one spectrograph in the same camera exposures.
 
     A whole plate is two of these, and not thousands of :class:`Target`, so that plans of many plates stay small. Of
@@ -77,20 +100,9 @@ class Block:
     exposures: tuple[tuple[str, str, int, int], ...]
 
     @property
-    def plate_mjd(self) -> str:
-        """Plate and night, as in the names of folders."""
-        return f"{self.plate:04d}-{self.mjd}"
-
-    @property
-    def folder(self) -> str:
-        """Where the files of its plate and night are, below the folder of a step."""
-        return f"{self.release}/{self.plate_mjd}"
-
-    @property
     def units(self) -> list[str]:
         """Names of the intermediate files that its spectra are in (:attr:`Target.unit`), each once."""
-        suffix = f"-{self.fibers[0]:04d}" if self.products == "spec" else ""
-        return [f"{camera}-{expnum:08d}{suffix}" for _, camera, _, expnum in self.exposures]
+        return [unit_name(self.products, camera, expnum, self.fibers[0]) for _, camera, _, expnum in self.exposures]
 
     def targets(self) -> Iterator["Target"]:
         """Its single spectra, in the order fiber, band, exposure."""
@@ -121,7 +133,7 @@ class Block:
 
 
 @dataclass(frozen=True)
-class Target:
+class Target(_OfPlate):
     """One spectrum: a fiber in one camera exposure, as one release has it.
 
     ``expidx`` counts the coadd's science exposures from 0; ``whole_plate`` tells that the fiber is one of all, so that
@@ -145,16 +157,6 @@ class Target:
         return f"{self.plate:04d}-{self.mjd}-{self.fiber:04d}-{self.camera}-{self.expnum:08d}"
 
     @property
-    def plate_mjd(self) -> str:
-        """Plate and night, as in the names of folders."""
-        return f"{self.plate:04d}-{self.mjd}"
-
-    @property
-    def folder(self) -> str:
-        """Where the files of its plate and night are, below the folder of a step."""
-        return f"{self.release}/{self.plate_mjd}"
-
-    @property
     def key(self) -> str:
         """What no other target has: two releases may hold the same spectrum."""
         return f"{self.release}/{self.name}"
@@ -165,9 +167,8 @@ class Target:
 
     @property
     def unit(self) -> str:
-        """Name of the intermediate files that the target is in: all fibers of a camera, or one of a spec file."""
-        suffix = f"-{self.fiber:04d}" if self.products == "spec" else ""
-        return f"{self.camera}-{self.expnum:08d}{suffix}"
+        """Name of the intermediate files that the target is in."""
+        return unit_name(self.products, self.camera, self.expnum, self.fiber)
 
 
 def spectrograph(fiber: int) -> int:

@@ -66,7 +66,6 @@ async function draw_page(content, key) {
     return;
   }
   const { wavelengths, panels } = await unpacked(content);
-  const order = wavelengths[0] < wavelengths[wavelengths.length - 1];
   const sync = uPlot.sync("spectrum");
   const ink = color_of("--ink"), rule = color_of("--rule");
   const width = () => Math.min(place.clientWidth, 1300);
@@ -114,7 +113,6 @@ async function draw_page(content, key) {
     plots.push(plot);
   }
   place.dataset.drawn = String(plots.length);
-  if (!order) place.dataset.order = "falling";
   addEventListener("resize", () => plots.forEach((plot) => plot.setSize({ width: width(), height: plot.height })));
   overlays(plots[0], wavelengths);
 }
