@@ -12,10 +12,10 @@ from bosscal.calibration.pipeline import (
     apodize,
     calibrate,
     calibrate_exposure,
-    coadd_loglam,
     error_floor,
     inverse_distortion,
 )
+from bosscal.survey.grid import coadd_loglam
 from bosscal.survey.tracesets import TraceSet, bin_size
 
 NROW = 200

@@ -137,12 +137,19 @@ def test_frames_are_read_as_they_are(simulated_root, red_exposure):
     spframe, spcframe, spflat, spfluxcalib, spfluxcorr, spfluxdistort = map(
         FitsFile, frame_files(simulated_root, "r1", SECOND)
     )
+    # Of the grid of the coadd, the container keeps what the camera sees, and counts the reference pixel from there.
+    first = int(spfluxdistort.header()["CRPIX1"] - red_exposure.distort_grid[1])
+    seen = slice(first, first + red_exposure.distort.shape[1])
+    loglam = 3.5519 + 1e-4 * np.arange(4650)
+    assert loglam[seen][0] < red_exposure.loglam.min()
+    assert seen.stop == 4650  # a red camera reaches beyond the end of the grid
     sources = {
         "eflux": spframe.image(0), "eivar": spframe.image(1), "emask": spframe.image(2), "esky": spframe.image(6),
         "superflat": spframe.image(8), "flux": spcframe.image(0), "ivar": spcframe.image(1),
         "mask": spcframe.image(2), "sky": spcframe.image(6), "fiberflat": spflat.image(0), "fibermask": spflat.data(2),
         "spcalib": spfluxcalib.image(0), "corr": spfluxcorr.image(0),
-        "distort": spfluxdistort.image(0)[:500], "fiber": spframe.table(5)["FIBERID"], "ra": spframe.table(5)["RA"],
+        "distort": spfluxdistort.image(0)[:500, seen],
+        "fiber": spframe.table(5)["FIBERID"], "ra": spframe.table(5)["RA"],
         "xfocal": spframe.table(5)["XFOCAL"], "wave_coeff": spframe.table(3)["COEFF"][0],
         "width_coeff": spflat.table(3)["COEFF"][0],
     }  # fmt: skip

@@ -29,6 +29,7 @@ from bosscal.base.tables import IDENTITY, build_table
 from bosscal.calibration import pipeline
 from bosscal.calibration.tutorial import Reconstruction, reconstruct
 from bosscal.survey.exposure import CameraExposure, FrameExposure
+from bosscal.survey.grid import coadd_loglam
 from bosscal.survey.tracesets import bin_size
 
 if TYPE_CHECKING:
@@ -100,7 +101,7 @@ def _grid_offset(model: Model) -> Pair:
 def _interpolation(model: Model) -> Pair:
     distort = model.exposure.distort
     points = np.arange(distort.shape[1])
-    wave_coadd = power_of_ten(pipeline.coadd_loglam(points, model.exposure.distort_grid))
+    wave_coadd = power_of_ten(coadd_loglam(points, model.exposure.distort_grid))
     position = np.interp(power_of_ten(model.exposure.loglam), wave_coadd, points)
     return inverse(interpolate_rows(position, distort)), model.inv_distort
 

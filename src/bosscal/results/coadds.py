@@ -19,13 +19,13 @@ from bosscal.calibration.coadd import Coadd, combine, weighted_means
 from bosscal.calibration.distortion import Distortion, PlateDistortion, distortion_of, fit_distortion, fit_plate
 from bosscal.calibration.measurement import measure
 from bosscal.calibration.photometry import magnitude_difference, synthetic_flux, without_sky_residuals
-from bosscal.calibration.pipeline import coadd_loglam
 from bosscal.noise.laws import LAWS
 from bosscal.noise.repeats import Repeat, bootstrap, by_wavelength, compare_repeats
 from bosscal.results.prediction import predict
 from bosscal.survey.coadds import BANDS, COADD_STEP, CoaddSpectrum, ExposureSpectrum
 from bosscal.survey.exposure import FLUX, SpecExposure
 from bosscal.survey.filters import filter_curves
+from bosscal.survey.grid import coadd_loglam
 from bosscal.survey.masks import COMBINEREJ
 
 if TYPE_CHECKING:

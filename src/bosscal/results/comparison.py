@@ -13,13 +13,14 @@ from bosscal.base.arithmetic import reldiff, safe_ratio
 from bosscal.base.statistics import row_maximum, row_median
 from bosscal.base.tables import IDENTITY, build_table
 from bosscal.calibration.measurement import Measurement, measure
-from bosscal.calibration.pipeline import APODIZED_ROWS, grid_position
+from bosscal.calibration.pipeline import APODIZED_ROWS
 from bosscal.calibration.tutorial import reconstruct
 from bosscal.noise import fit
 from bosscal.noise.law import SKY_SUFFIX
 from bosscal.noise.laws import LAWS, PREDICTIONS, label_of
 from bosscal.results.prediction import Prediction, has_sky
 from bosscal.survey.exposure import CameraExposure, FrameExposure
+from bosscal.survey.grid import grid_position
 from bosscal.survey.targets import Target
 
 if TYPE_CHECKING:

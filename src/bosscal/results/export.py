@@ -30,7 +30,8 @@ IMAGES = {
 }
 
 
-COMPRESSED = ("ADDITIVE", "READNOIS")  # images of few different values, or of none
+# images of few different values, or of none, and how each is compressed: the mask is largest and quickest by Rice
+COMPRESSED = {"ADDITIVE": "GZIP_1", "READNOIS": "GZIP_1", "MASK": "RICE_1"}
 GZIP_TIME = 4  # where a stream of gzip has its time, four bytes
 
 
@@ -111,7 +112,9 @@ def write_calib(path: Pathlike, exposure: FrameExposure, prediction: Prediction)
 def _forget_times(path: Pathlike) -> None:
     """Put 0 for the time that gzip notes in every tile of a compressed image: the same content is the same bytes."""
     with fits.open(path, disable_image_compression=True) as hdus:
-        tables = [(hdu.fileinfo()["datLoc"], hdu.header["NAXIS2"]) for hdu in hdus if hdu.header.get("ZIMAGE")]
+        tables = [
+            (hdu.fileinfo()["datLoc"], hdu.header["NAXIS2"]) for hdu in hdus if hdu.header.get("ZCMPTYPE") == "GZIP_1"
+        ]
     with open(path, "r+b") as stream:
         for begin, tiles in tables:
             stream.seek(begin)
@@ -127,7 +130,7 @@ def _image(name: str, image: NDArray) -> fits.ImageHDU | fits.CompImageHDU:
     if name not in COMPRESSED:
         return fits.ImageHDU(image, name=name)
     tiles = {"tile_shape": (min(BUNDLE, len(image)), image.shape[1]), "quantize_level": 0}
-    return fits.CompImageHDU(image, name=name, compression_type="GZIP_1", **tiles)
+    return fits.CompImageHDU(image, name=name, compression_type=COMPRESSED[name], **tiles)
 
 
 def _plug_map(exposure: FrameExposure) -> fits.BinTableHDU:

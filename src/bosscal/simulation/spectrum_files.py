@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from bosscal.base.arithmetic import inverse
 from bosscal.base.files import Pathlike
 from bosscal.calibration.coadd import combine, weights_of
-from bosscal.calibration.pipeline import add_error_floor, coadd_loglam
+from bosscal.calibration.pipeline import add_error_floor
 from bosscal.noise.laws.optimal import optimal_variance
 from bosscal.simulation.fits_format import EXPTIME, GZIP_FORMAT, Hdu, mark_simulated, padded, write_fits
 from bosscal.simulation.instrument import READNOISE, coadd_grid, distortion, is_calibrated, lamp, throughput
@@ -33,6 +33,7 @@ from bosscal.simulation.plate import (
 )
 from bosscal.simulation.spectra import line_sigma, object_flux, sky_electrons
 from bosscal.survey.coadds import COADD_STEP, ExposureSpectrum
+from bosscal.survey.grid import coadd_loglam
 from bosscal.survey.masks import COMBINEREJ
 
 TYPICAL_WIDTH = 1.1  # spatial sigma [pixels] that the coadded spectra's noise is made with

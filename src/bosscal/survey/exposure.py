@@ -59,8 +59,8 @@ OF_FRAMES = {
     "corr": Field(_IMAGE, FLOATING, "", "multiplicative flux correction A"),
     "corr_add": Field(_IMAGE, FLOATING, FLUX, "additive flux correction B; absent: 0", True),
     "thrucorr": Field(_IMAGE, FLOATING, "", "chromatic fiber-position correction T; absent, before v5_9: 1", True),
-    "distort": Field(("nfiber", "ncoadd"), "f4", "", "flux distortion D on the coadd grid"),
-    "distort_grid": Field(("three",), "f8", "", "CRVAL1, CRPIX1, CD1_1 of the coadd grid in loglam"),
+    "distort": Field(("nfiber", "ncoadd"), "f4", "", "flux distortion D on the camera's part of the coadd grid"),
+    "distort_grid": Field(("three",), "f8", "", "CRVAL1, CRPIX1, CD1_1 of that part in loglam"),
     "means": Field(("three",), "f8", "", "means of the stored spcalib, A and D images, over all their pixels"),
     "wave_coeff": Field(("nfiber", "nwave"), "f8", "dex(Angstrom)", "trace set of loglam: Legendre coefficients"),
     "wave_domain": Field(

@@ -16,6 +16,7 @@ from bosscal.survey import identity, values
 from bosscal.survey.ccd import quadrant
 from bosscal.survey.exposure import FrameExposure, Header, trace_set_arrays
 from bosscal.survey.fitsfile import FitsFile, number, number_within, optional_value, value
+from bosscal.survey.grid import grid_position
 from bosscal.survey.rows import CENTRAL_LOGLAM
 from bosscal.survey.tracesets import TraceSet
 from bosscal.survey.values import COLUMN, FACTOR, IVAR, LOGLAM, SIGNAL, Bounds, Cleaned, mended, wrong_numbers
@@ -24,6 +25,7 @@ SAME_LOGLAM = 1e-12  # dex: stored wavelengths that are the trace set's, but for
 OTHER_LOGLAM = 1.01e-5  # dex; beyond, wavelengths are those of another exposure
 # dex: the middle of a camera's wavelengths is within this of CENTRAL_LOGLAM; blue and red are 0.2 dex apart.
 NEAR_CENTER = 0.1
+GRID_MARGIN = 10  # points of the coadd grid that are kept beyond the first and the last wavelength
 
 
 def read_header(
@@ -230,6 +232,7 @@ def read_frames(paths: Sequence[Pathlike], names: Sequence[str], release: str, p
         )
     ]  # fmt: skip
     arrays["means"] = [spcalib_mean, corr_mean, distort_mean]
+    arrays["distort"], arrays["distort_grid"] = _around(arrays["distort"], arrays["distort_grid"], wave, arrays["row"])
 
     if len(paths) > len(inputs):
         file = opened()
@@ -294,6 +297,21 @@ def _stored_wavelengths(
             f"(fiber {fiber[index]}, row {where}): they do not belong together"
         )
     return None if largest <= SAME_LOGLAM else loglam, wrong
+
+
+def _around(distort: NDArray, grid: Sequence[float], wave: TraceSet, row: NDArray) -> tuple[NDArray, Sequence[float]]:
+    """The part of the flux distortion that this camera sees, and the keywords of its grid: half of it, of 4650 points.
+
+    A camera that reaches beyond an end of the grid keeps that end. Places on the rest are the same to the last bit, for
+    the reference pixel is a whole number; where it is none, everything is kept.
+    """
+    crval1, crpix1, cd1_1 = grid
+    if crpix1 != round(crpix1):
+        return distort, grid
+    ends = grid_position(wave(row[[0, -1]]), grid)
+    first = int(np.clip(np.floor(ends.min()) - GRID_MARGIN, 0, distort.shape[1] - 2))
+    beyond = int(np.clip(np.ceil(ends.max()) + GRID_MARGIN, first + 2, distort.shape[1]))
+    return np.ascontiguousarray(distort[:, first:beyond]), (crval1, crpix1 - first, cd1_1)
 
 
 def _fiber_bits(file: FitsFile, nfiber: int) -> NDArray[np.integer]:
