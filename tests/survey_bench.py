@@ -226,9 +226,9 @@ def page(folder, *numbers):
         (run / "plate").exists() or (run / "plate").symlink_to(folder / "plate")
         made_up_plates(run, number)
         code = (
-            "import sys; from pathlib import Path; sys.path.insert(0, sys.argv[1]); import survey; "
+            "import sys; from pathlib import Path; sys.path.insert(0, sys.argv[1]); import write_survey; "
             "tables = sorted(map(str, Path('results/plates').glob('*/*.ecsv'))); "
-            "survey.main(tables, {}, '', 'results/survey/index.html')"
+            "write_survey.main(tables, {}, '', 'results/survey/index.html')"
         )
         start = time.perf_counter()
         process = subprocess.Popen([sys.executable, "-c", code, REPOSITORY / "workflow/scripts"], cwd=run)

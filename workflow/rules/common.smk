@@ -165,7 +165,7 @@ onsuccess:
     end_with_causes()
     if any(job.rule.name == "report" for job in workflow.dag.jobs):
         print("\n".join(ending(f"{REPORT}/index.html")), file=sys.stderr)
-    if any(job.rule.name == "survey" for job in workflow.dag.jobs):
+    if any(job.rule.name == "write_survey" for job in workflow.dag.jobs):
         print(f"bosscal: all plates that were done here: {SURVEY}/index.html", file=sys.stderr)
 
 

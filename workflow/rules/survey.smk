@@ -25,24 +25,30 @@ def get_plate_pages(wildcards):
     return {f"{release}/{plate}-{mjd}": path for (release, plate, mjd), path in names}
 
 
-rule survey:
+rule write_survey:
     input:
-        # A step after a checkpoint does not ask whether the checkpoint's output is there.
-        rules.list_exposures.output,
         tables=get_plate_tables,
     output:
         f"{SURVEY}/index.html",
         directory(f"{SURVEY}/pages"),
     log:
-        f"{SURVEY.replace('results', 'results/logs', 1)}/survey.log",
+        f"{SURVEY.replace('results', 'results/logs', 1)}/write_survey.log",
     benchmark:
-        f"{SURVEY.replace('results', 'results/benchmarks', 1)}/survey.tsv"
+        f"{SURVEY.replace('results', 'results/benchmarks', 1)}/write_survey.tsv"
     conda:
         ENVIRONMENT
     params:
-        failed_before=failed_before("survey", f"{SURVEY}/index.html"),
-        code=code("survey.py"),
+        failed_before=failed_before("write_survey", f"{SURVEY}/index.html"),
+        code=code("write_survey.py"),
         others=get_other_plate_tables,
         pages=get_plate_pages,
     script:
-        "../scripts/survey.py"
+        "../scripts/write_survey.py"
+
+
+rule survey:
+    input:
+        rules.write_survey.output,
+        get_plate_tables,
+        # A step after a checkpoint does not ask whether the checkpoint's output is there: another batch's page is.
+        rules.list_exposures.output,
