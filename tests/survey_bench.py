@@ -4,6 +4,7 @@
     python tests/survey_bench.py plate FOLDER 2             one plate with so many exposures, all fibers, on two cores
     python tests/survey_bench.py spectra FOLDER 20          so many fibers of one plate from their full spec files
     python tests/survey_bench.py page FOLDER 100 2500       the survey's page over so many plates, from made-up tables
+    python tests/survey_bench.py summary FOLDER 10 30 100  the summary of so many plates, from repeated tables
     python tests/survey_bench.py survey FOLDER              the whole survey from the above, as docs/survey.md has it
 
 Each writes what it measured to FOLDER, which is kept. Times depend on the machine; jobs and bytes do not.
@@ -25,6 +26,7 @@ REPOSITORY = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(REPOSITORY / "src"))
 
 from bosscal import simulation  # noqa: E402
+from bosscal.survey.targets import Block  # noqa: E402
 
 SEED = 20130402  # as workflow/rules/simulate.smk has it
 CORES = 2
@@ -251,6 +253,50 @@ def page(folder, *numbers):
     save(folder, "page", found)
 
 
+def summary(folder, *numbers):
+    """Time and memory of ``summarize``, whose tables are those of the computed plate under other plates' numbers."""
+    found = []
+    computed = sorted((folder / "plate/results/compare").glob(f"sim/{PLATE.number}-*/[br][12]-????????.ecsv"))
+    listed = [row.plate for row in simulation.listed_plates() if row.quality == "good"]
+    for number in map(int, numbers):
+        run = folder / f"summary{number}"
+        blocks = []
+        for plate in listed[:number]:
+            name = f"sim/{plate.number}-{plate.mjd}"
+            for path in computed:
+                text = path.read_text(encoding="utf-8")
+                text = text.replace(f"\nsim {PLATE.number} {PLATE.mjd} ", f"\nsim {plate.number} {plate.mjd} ")
+                new = run / "results/compare" / name / path.name
+                new.parent.mkdir(parents=True, exist_ok=True)
+                new.write_text(text, encoding="utf-8")
+            for side in "12":
+                units = [path.stem.split("-") for path in computed if path.stem[1] == side]
+                order = {expnum: place for place, expnum in enumerate(sorted({expnum for _, expnum in units}))}
+                exposures = [({"b": "blue", "r": "red"}[c[0]], c, order[e], int(e)) for c, e in units]
+                fibers = ["1-500" if side == "1" else "501-1000"]
+                blocks.append(Block.from_dict(
+                    {"release": "sim", "plate": plate.number, "mjd": plate.mjd, "products": "frames",
+                     "whole_plate": True, "fibers": fibers, "exposures": exposures}).to_dict())  # fmt: skip
+        (run / "blocks.json").write_text(json.dumps(blocks))
+        code = (
+            "import json, sys; from pathlib import Path; sys.path.insert(0, sys.argv[1]); import summarize; "
+            "from bosscal.survey.targets import Block; "
+            "blocks = list(map(Block.from_dict, json.loads(Path('blocks.json').read_text()))); "
+            "tables = sorted(map(str, Path('results/compare').glob('*/*/*.ecsv'))); "
+            "summarize.main(tables, [], blocks, [], 'results/compare/summary.ecsv')"
+        )
+        start = time.perf_counter()
+        process = subprocess.Popen([sys.executable, "-c", code, REPOSITORY / "workflow/scripts"], cwd=run)
+        _, status, usage = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+        if status:
+            sys.exit("the summary could not be made")
+        spectra = sum(len(block["exposures"]) for block in blocks) * 500
+        found.append({"plates": number, "spectra": spectra, "seconds": time.perf_counter() - start,
+                      "peak memory [MB]": usage.ru_maxrss / 1e3})  # fmt: skip
+    save(folder, "summary", found)
+
+
 def survey(folder, *_):
     """Time, disk and network of whole surveys, from what was measured."""
     measured = json.loads((folder / "plate.json").read_text())
@@ -290,5 +336,6 @@ if __name__ == "__main__":
         "plate": lambda: plate(where, *arguments),
         "spectra": lambda: spectra(where, *arguments),
         "page": lambda: page(where, *arguments),
+        "summary": lambda: summary(where, *arguments),
         "survey": lambda: survey(where),
     }[what]()

@@ -64,8 +64,7 @@ def costs_of(comparisons, targets):
     costs = {}
     tables = {"/".join(Path(path).with_suffix("").parts[-3:]): read_outcome(path) for path in comparisons}
     for target in targets:
-        unit = target.unit if target.products == "frames" else f"spec-{target.fiber:04d}"
-        for failure in tables[f"{target.folder}/{unit}"]:
+        for failure in tables[f"{target.folder}/{target.table}"]:
             costs.setdefault(failure, []).append(target.key)
     return costs
 
