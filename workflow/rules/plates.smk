@@ -98,6 +98,7 @@ rule summarize_plate:
         "results/logs/summarize_plate/{release}/{plate_mjd}.log",
     benchmark:
         "results/benchmarks/summarize_plate/{release}/{plate_mjd}.tsv"
+    localrule: True
     conda:
         ENVIRONMENT
     params:

@@ -35,6 +35,7 @@ rule write_survey:
         f"{SURVEY.replace('results', 'results/logs', 1)}/write_survey.log",
     benchmark:
         f"{SURVEY.replace('results', 'results/benchmarks', 1)}/write_survey.tsv"
+    localrule: True
     conda:
         ENVIRONMENT
     params:
