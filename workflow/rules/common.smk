@@ -166,7 +166,7 @@ onsuccess:
     if any(job.rule.name == "report" for job in workflow.dag.jobs):
         print("\n".join(ending(f"{REPORT}/index.html")), file=sys.stderr)
     if any(job.rule.name == "write_survey" for job in workflow.dag.jobs):
-        print(f"bosscal: all plates that were done here: {SURVEY}/index.html", file=sys.stderr)
+        print("bosscal: all plates that were done here: results/survey/index.html", file=sys.stderr)
 
 
 onerror:

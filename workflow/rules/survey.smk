@@ -3,8 +3,6 @@
 # known by a digest of their contents, so that they are never made again and the page follows from all of them.
 from bosscal.base.provenance import digest
 
-SURVEY = "results/survey"
-
 
 def get_plate_tables(wildcards):
     return [f"results/plates/{folder}.ecsv" for folder in get_units_by_plate()]
@@ -29,17 +27,17 @@ rule write_survey:
     input:
         tables=get_plate_tables,
     output:
-        f"{SURVEY}/index.html",
-        directory(f"{SURVEY}/pages"),
+        "results/survey/index.html",
+        directory("results/survey/pages"),
     log:
-        f"{SURVEY.replace('results', 'results/logs', 1)}/write_survey.log",
+        "results/logs/survey/write_survey.log",
     benchmark:
-        f"{SURVEY.replace('results', 'results/benchmarks', 1)}/write_survey.tsv"
+        "results/benchmarks/survey/write_survey.tsv"
     localrule: True
     conda:
         ENVIRONMENT
     params:
-        failed_before=failed_before("write_survey", f"{SURVEY}/index.html"),
+        failed_before=failed_before("write_survey", "results/survey/index.html"),
         code=code("write_survey.py"),
         others=get_other_plate_tables,
         pages=get_plate_pages,
