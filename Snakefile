@@ -21,6 +21,7 @@ include: "workflow/rules/export.smk"
 include: "workflow/rules/plot.smk"
 include: "workflow/rules/plates.smk"
 include: "workflow/rules/report.smk"
+include: "workflow/rules/survey.smk"
 
 
 rule all:
@@ -35,5 +36,7 @@ rule all:
         get_collected_coadds,
         get_subset_files,
         get_outliers,
+        # For the page of a survey, which later batches make.
+        get_whole_plate_tables,
         # A step after a checkpoint does not ask whether the checkpoint's output is there, so the end of the run does.
         rules.list_exposures.output,

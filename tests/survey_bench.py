@@ -3,6 +3,8 @@
     python tests/survey_bench.py plan FOLDER 1 10 25 100    plan so many plates: jobs, time and memory of a dry run
     python tests/survey_bench.py plate FOLDER 2             one plate with so many exposures, all fibers, on two cores
     python tests/survey_bench.py spectra FOLDER 20          so many fibers of one plate from their full spec files
+    python tests/survey_bench.py page FOLDER 100 2500       the survey's page over so many plates, from made-up tables
+    python tests/survey_bench.py summary FOLDER 10 30 100  the summary of so many plates, from repeated tables
     python tests/survey_bench.py survey FOLDER              the whole survey from the above, as docs/survey.md has it
 
 Each writes what it measured to FOLDER, which is kept. Times depend on the machine; jobs and bytes do not.
@@ -17,12 +19,14 @@ import time
 from collections import defaultdict
 from pathlib import Path
 
+import numpy as np
 import yaml
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(REPOSITORY / "src"))
 
 from bosscal import simulation  # noqa: E402
+from bosscal.survey.targets import Block  # noqa: E402
 
 SEED = 20130402  # as workflow/rules/simulate.smk has it
 CORES = 2
@@ -180,6 +184,119 @@ def spectra(folder, number):
     save(folder, "spectra", found)
 
 
+def made_up_plates(folder, number):
+    """Tables of so many simulated plates of 30 camera exposures, from the computed one of the plate's own run.
+
+    The computed rows are repeated with the plates' numbers, nights and places; each number is scattered by 1 %, from a
+    fixed seed, and one plate in 40 has a fault. So sizes and times are those of a survey, and what is told is made up.
+    """
+    from astropy.table import vstack
+
+    from bosscal.base.tables import read_table, write_table
+    from bosscal.report.plates import MEDIANS
+
+    (path,) = (folder / "plate/results/plates").glob("*/*.ecsv")
+    computed = read_table(path)
+    computed = vstack([computed] * -(-30 // len(computed)))[:30]
+    random = np.random.default_rng(SEED)
+    listed = [row for row in simulation.listed_plates() if row.quality == "good"]
+    for count in range(number):
+        row = listed[count % len(listed)]
+        table, again = computed.copy(), count // len(listed)
+        table["plate"], table["mjd"] = row.plate.number + 4000 * again, row.plate.mjd
+        table["expnum"] = row.plate.exposures[0] + np.arange(30) // 4
+        table["ra"], table["dec"] = np.round(random.uniform(110, 260), 4), np.round(random.uniform(0, 60), 4)
+        for name in (*MEDIANS, "noise_ratio_p16", "noise_ratio_p84"):
+            if table[name].dtype.kind == "f":
+                table[name] *= random.normal(1, 0.01, 30)
+        if count % 40 == 0:
+            bad = np.arange(30) % 4 == count // 40 % 4
+            table["status"] = np.where(bad, "bad", table["status"])
+            words = f"SKYCHI2, the mean chi² of the sky subtraction, is {2 + count / 1000:.3g}, not 0.9–1.4"
+            table["reasons"] = np.where(bad, words, table["reasons"])
+        name = f"{table['plate'][0]:04d}-{row.plate.mjd}.ecsv"
+        (folder / "results/plates/sim").mkdir(parents=True, exist_ok=True)
+        write_table(folder / "results/plates/sim" / name, table)
+
+
+def page(folder, *numbers):
+    """Time, memory and size of the survey's page; needs what ``plate`` and ``snakemake survey`` in its folder made."""
+    found = []
+    for number in map(int, numbers):
+        run = folder / f"page{number}"
+        run.mkdir(exist_ok=True)
+        (run / "plate").exists() or (run / "plate").symlink_to(folder / "plate")
+        made_up_plates(run, number)
+        code = (
+            "import sys; from pathlib import Path; sys.path.insert(0, sys.argv[1]); import write_survey; "
+            "tables = sorted(map(str, Path('results/plates').glob('*/*.ecsv'))); "
+            "write_survey.main(tables, {}, '', 'results/survey/index.html')"
+        )
+        start = time.perf_counter()
+        process = subprocess.Popen([sys.executable, "-c", code, REPOSITORY / "workflow/scripts"], cwd=run)
+        _, status, usage = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+        if status:
+            sys.exit("the page could not be made")
+        files = {path.name: path.stat().st_size / 1e6 for path in (run / "results/survey").glob("**/*.html")}
+        found.append(
+            {
+                "plates": number,
+                "seconds": time.perf_counter() - start,
+                "peak memory [MB]": usage.ru_maxrss / 1e3,
+                "tables [MB]": disk(run / "results/plates"),
+                "pages, scripts and exports [MB]": disk(run / "results/survey"),
+                "start page [MB]": files["index.html"],
+                "page of all plates [MB]": files["plates.html"],
+            }
+        )
+    save(folder, "page", found)
+
+
+def summary(folder, *numbers):
+    """Time and memory of ``summarize``, whose tables are those of the computed plate under other plates' numbers."""
+    found = []
+    computed = sorted((folder / "plate/results/compare").glob(f"sim/{PLATE.number}-*/[br][12]-????????.ecsv"))
+    listed = [row.plate for row in simulation.listed_plates() if row.quality == "good"]
+    for number in map(int, numbers):
+        run = folder / f"summary{number}"
+        blocks = []
+        for plate in listed[:number]:
+            name = f"sim/{plate.number}-{plate.mjd}"
+            for path in computed:
+                text = path.read_text(encoding="utf-8")
+                text = text.replace(f"\nsim {PLATE.number} {PLATE.mjd} ", f"\nsim {plate.number} {plate.mjd} ")
+                new = run / "results/compare" / name / path.name
+                new.parent.mkdir(parents=True, exist_ok=True)
+                new.write_text(text, encoding="utf-8")
+            for side in "12":
+                units = [path.stem.split("-") for path in computed if path.stem[1] == side]
+                order = {expnum: place for place, expnum in enumerate(sorted({expnum for _, expnum in units}))}
+                exposures = [({"b": "blue", "r": "red"}[c[0]], c, order[e], int(e)) for c, e in units]
+                fibers = ["1-500" if side == "1" else "501-1000"]
+                blocks.append(Block.from_dict(
+                    {"release": "sim", "plate": plate.number, "mjd": plate.mjd, "products": "frames",
+                     "whole_plate": True, "fibers": fibers, "exposures": exposures}).to_dict())  # fmt: skip
+        (run / "blocks.json").write_text(json.dumps(blocks))
+        code = (
+            "import json, sys; from pathlib import Path; sys.path.insert(0, sys.argv[1]); import summarize; "
+            "from bosscal.survey.targets import Block; "
+            "blocks = list(map(Block.from_dict, json.loads(Path('blocks.json').read_text()))); "
+            "tables = sorted(map(str, Path('results/compare').glob('*/*/*.ecsv'))); "
+            "summarize.main(tables, [], blocks, [], 'results/compare/summary.ecsv')"
+        )
+        start = time.perf_counter()
+        process = subprocess.Popen([sys.executable, "-c", code, REPOSITORY / "workflow/scripts"], cwd=run)
+        _, status, usage = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+        if status:
+            sys.exit("the summary could not be made")
+        spectra = sum(len(block["exposures"]) for block in blocks) * 500
+        found.append({"plates": number, "spectra": spectra, "seconds": time.perf_counter() - start,
+                      "peak memory [MB]": usage.ru_maxrss / 1e3})  # fmt: skip
+    save(folder, "summary", found)
+
+
 def survey(folder, *_):
     """Time, disk and network of whole surveys, from what was measured."""
     measured = json.loads((folder / "plate.json").read_text())
@@ -218,5 +335,7 @@ if __name__ == "__main__":
         "plan": lambda: plan(where, arguments),
         "plate": lambda: plate(where, *arguments),
         "spectra": lambda: spectra(where, *arguments),
+        "page": lambda: page(where, *arguments),
+        "summary": lambda: summary(where, *arguments),
         "survey": lambda: survey(where),
     }[what]()

@@ -6,6 +6,7 @@ import shutil
 import subprocess
 
 import pytest
+from test_survey_page import table_of, written
 
 pytestmark = [pytest.mark.workflow, pytest.mark.slow]
 
@@ -206,3 +207,44 @@ def test_hostile_words_are_shown_as_words(opened, default_run, tmp_path):
     page = opened(workflow.results / "report/index.html")
     assert page.title() != "taken"
     assert any(hostile in row for row in rows(page))
+
+
+@pytest.fixture(scope="module")
+def survey(tmp_path_factory):
+    """A survey's pages over forty plates, some of them in trouble, one with hostile words."""
+    folder = tmp_path_factory.mktemp("survey")
+    tables = [
+        table_of(4000 + number, {"noise_ratio_median": 1 + 0.3 * (number % 7 == 3)}, mjd=55200 + 30 * number,
+                 place=(110.0 + 3 * number, number), skychi2=2.5 if number == 20 else 1.1, simulated=True)
+        for number in range(40)
+    ]  # fmt: skip
+    tables[20]["reasons"] = ["<script>document.title='taken'</script> is 3"]
+    written(tables, folder)
+    return folder
+
+
+def test_the_survey_can_be_sorted_filtered_and_read_without_scripts(opened, survey):
+    """Protects the way to one plate among thousands, with scripts and without."""
+    page = opened(survey / "pages/plates.html")
+    assert len(rows(page, "#table-plates")) == 25
+    choice(page, "status").select_option("✗ bad")
+    assert ["4020-55800" in row for row in rows(page, "#table-plates")].count(True) == 1
+    assert page.title().startswith("All plates")
+    page = opened(survey / "pages/plates.html", java_script_enabled=False)
+    assert len(rows(page, "#table-plates")) == 40
+    page = opened(survey / "index.html", java_script_enabled=False)
+    assert page.locator("svg use").count() == 40
+    page.get_by_role("link", name="All plates").click()
+    assert page.title().startswith("All plates")
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_the_survey_fits_every_screen_and_reader(opened, survey, width, scheme):
+    """Protects phones, large screens and readers with a screen reader, as the report's other pages do."""
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe-playwright-python is not installed")
+    for name in ("index.html", "pages/plates.html", "pages/thresholds.html"):
+        page = opened(survey / name, width, scheme, watched=False)
+        assert page.evaluate("document.documentElement.scrollWidth") <= width, name
+        found = axe.Axe().run(page)
+        assert found.violations_count == 0, f"{name}\n{found.generate_report()}"

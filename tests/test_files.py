@@ -5,13 +5,14 @@ import re
 
 import numpy as np
 import pytest
+from astropy.table import vstack
 from conftest import REPOSITORY
 
 from bosscal.base.errors import UserError
 from bosscal.base.files import read_json, replacing, sha1sum, write_json, write_text
 from bosscal.base.log import amount, logged, logger
 from bosscal.base.provenance import code_digest, code_files
-from bosscal.base.tables import build_table, read_table, write_table
+from bosscal.base.tables import build_table, read_table, write_table, write_tables
 
 COLUMNS = {"wavelength": ("Angstrom", "of the largest"), "npix": ("", "pixels compared")}
 
@@ -167,3 +168,21 @@ def test_code_digest_covers_modules_that_are_found_by_their_place():
     assert laws <= code_of("calibrate.py")
     assert {"figures/panels.py", "figures/budget.py", "figures/noise.py", "figures/style.py"} <= code_of("plot.py")
     assert "report/templates/index.html.j2" in code_of("report.py")
+
+
+def test_tables_are_written_one_after_the_other_as_one(tmp_path):
+    """Protects the summary of thousands of plates: the same bytes as from one table in memory, types and masks too."""
+    columns = {"npix": ("", "pixels"), "ratio": ("electron", "a ratio"), "word": ("", 'any word, even "quoted"')}
+    parts = [
+        {"npix": np.array([1, 2], np.int32), "ratio": np.ma.array([0.1, 2.0], mask=[0, 1]), "word": ["a b", "#"]},
+        {"npix": np.array([3]), "ratio": [1e-300], "word": ['longer, "quoted" and\nbroken']},
+        {"npix": np.array([], int), "ratio": np.array([]), "word": np.array([], str)},
+    ]
+    tables = [build_table(part, columns) for part in parts]
+    assert write_tables(tmp_path / "parts.ecsv", iter(tables)) == 3
+    write_table(tmp_path / "whole.ecsv", vstack(tables))
+    assert (tmp_path / "parts.ecsv").read_bytes() == (tmp_path / "whole.ecsv").read_bytes()
+    with pytest.raises(ValueError, match="no table"):
+        write_tables(tmp_path / "none.ecsv", [])
+    with pytest.raises(ValueError, match="not those of the first"):
+        write_tables(tmp_path / "none.ecsv", [tables[0], tables[0][["npix"]]])

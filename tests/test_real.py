@@ -10,7 +10,7 @@ from conftest import REPOSITORY, Workflow, count_finished, serving
 
 from bosscal.base.errors import UserError
 from bosscal.noise.laws import LAWS
-from bosscal.report.pages import facts_of
+from bosscal.report.facts import facts_of
 from bosscal.report.statuses import judge, read_thresholds
 from bosscal.results.comparison import compare_fibers
 from bosscal.results.prediction import predict

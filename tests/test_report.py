@@ -13,6 +13,7 @@ import yaml
 from conftest import REPOSITORY
 
 from bosscal.report import pages
+from bosscal.report.facts import downloads_of
 from bosscal.report.pages import ASSETS, TEMPLATES
 from bosscal.report.plots import by_fiber, focal_plane
 from bosscal.report.series import _packed, _runs, mask_counts, mask_runs, panels_of, script_of, table_of
@@ -113,10 +114,10 @@ def test_files_that_nobody_verified_need_a_look():
     """Protects from trusting downloads that the survey's checksums did not confirm."""
     fetched = Fetched("downloaded", "https://example.org", "/a", SURVEY_SHA1, "0", 1)
     doubtful = replace(fetched, verified=STRUCTURE)
-    assert pages.downloads_of([fetched, replace(doubtful, how="linked")], simulated=False) == "verified"
+    assert downloads_of([fetched, replace(doubtful, how="linked")], simulated=False) == "verified"
     for records in ([fetched, doubtful], [None]):
-        assert pages.downloads_of(records, simulated=False) == "not verified"
-        assert pages.downloads_of(records, simulated=True) == "verified"
+        assert downloads_of(records, simulated=False) == "not verified"
+        assert downloads_of(records, simulated=True) == "verified"
 
 
 def test_the_worst_counts_and_comes_first():

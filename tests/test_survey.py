@@ -11,8 +11,8 @@ from bosscal import simulation
 pytestmark = pytest.mark.workflow
 
 # Jobs of a whole simulated plate: per camera exposure its simulation, four downloads and five steps; per plate the
-# flats of four cameras and the distortion, each made and downloaded, and the plate's figure.
-OF_EXPOSURE, OF_PLATE, OF_RUN = 1 + 4 + 5, 2 * (4 + 1) + 1, 3
+# flats of four cameras and the distortion, each made and downloaded, and the plate's figure and small table.
+OF_EXPOSURE, OF_PLATE, OF_RUN = 1 + 4 + 5, 2 * (4 + 1) + 2, 3
 
 
 @pytest.mark.slow

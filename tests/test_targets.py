@@ -31,6 +31,7 @@ from bosscal.survey.targets import (
     parse_fibers,
     parse_requests,
     single_spectra,
+    spectra_by_plate,
 )
 
 
@@ -359,3 +360,22 @@ def test_what_a_query_found_is_a_table_of_targets(tmp_path):
     entries, _ = read_target_table(tmp_path / "query.csv", read_releases(REPOSITORY / "workflow/releases.yaml"), None)
     expected = [entry(plate=4000, mjd=mjd, fibers=["1-20", 486], exposures="all") for mjd in (55300, 55310)]
     assert entries == expected
+
+
+def test_spectra_come_plate_by_plate_in_the_same_order():
+    """Protects runs of many plates from holding all spectra at once: portions of a plate, whose whole is the list, with
+    a plate in several places, and a fiber that is listed beside its whole plate."""
+
+    def block(plate, fibers, whole=False, products="frames"):
+        exposures = tuple(("red", f"r{1 + (fibers[0] > 500)}", place, 100 + place) for place in range(2))
+        return Block("dr12", plate, 55500, products, whole, tuple(fibers), exposures)
+
+    blocks = [
+        block(4000, range(1, 5), True), block(4000, range(501, 505), True), block(4001, [7]), block(4000, [3, 9]),
+        block(4001, [8, 7]), block(4002, range(1, 4)),
+    ]  # fmt: skip
+    portions = list(spectra_by_plate(blocks))
+    assert all(len({target.folder for target in portion}) == 1 for portion in portions)
+    assert [target for portion in portions for target in portion] == single_spectra(blocks)
+    assert len(portions) == 5
+    assert list(spectra_by_plate([])) == []

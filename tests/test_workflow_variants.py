@@ -109,7 +109,7 @@ def test_a_whole_plate_has_figures_of_exposures_instead_of_fibers(default_run, t
     assert workflow.executed() == {
         "simulate_spec_lite": 1, "simulate_frames": 1, "simulate_flat": 1, "download": 6, "list_exposures": 1,
         "extract_frame": 1, "calibrate": 1, "compare": 1, "write_calib": 1, "plot_exposure": 2, "plot_plate": 1,
-        "summarize": 1, "report": 1,
+        "summarize_plate": 1, "summarize": 1, "report": 1,
     }  # fmt: skip
     assert len(workflow.table()) == 1000
     names = {path.name for path in (workflow.results / "figures/sim").iterdir() if path not in old}
@@ -128,6 +128,16 @@ def test_a_whole_plate_has_figures_of_exposures_instead_of_fibers(default_run, t
     assert all(f">fiber {fiber}<" in html for fiber in outliers["fiber"])
     assert html.count("<circle class=") > 2 * 990  # by fiber and on the focal plane, each with a link
     assert len(list(pages.glob("sim-6641-56383-*-b?-00158842.html"))) == 1000
+    # of the survey, its table is there already, and its page leads to the plate's
+    assert workflow.executed("survey") == {"write_survey": 1, "survey": 1}
+    plates = workflow.results / "survey/pages/plates.html"
+    (link,) = re.findall(r'href="([^"]*plate-[^"]*)"', plates.read_text(encoding="utf-8"))
+    assert (plates.parent / link).resolve() == (pages / "plate-sim-6641-56383.html").resolve()
+    assert "Simulated data: every number" in plates.read_text(encoding="utf-8")
+    (found,) = (workflow.results / "plates").rglob("*.ecsv")
+    assert [tuple(row) for row in Table.read(found)["camera", "expnum", "spectra"]] == [
+        ("b1", 158842, 500), ("b2", 158842, 500)
+    ]  # fmt: skip
     scripts = [path.stat().st_size for path in (pages / "data").glob("*.js")]
     assert len(scripts) == 1000
     assert max(scripts) <= 40_000

@@ -165,6 +165,8 @@ onsuccess:
     end_with_causes()
     if any(job.rule.name == "report" for job in workflow.dag.jobs):
         print("\n".join(ending(f"{REPORT}/index.html")), file=sys.stderr)
+    if any(job.rule.name == "write_survey" for job in workflow.dag.jobs):
+        print("bosscal: all plates that were done here: results/survey/index.html", file=sys.stderr)
 
 
 onerror:

@@ -61,3 +61,57 @@ rule plot_plate:
         code=code("plot_plate.py"),
     script:
         "../scripts/plot_plate.py"
+
+
+@cache
+def get_units_by_plate():
+    """Folders of plates and nights to the (products, unit) of their camera exposures, each once."""
+    found = defaultdict(list)
+    for products in ("frames", "spec"):
+        for folder, unit in get_folders(products):
+            found[folder].append((products, unit))
+    return dict(found)
+
+
+def get_plate_units(wildcards, products):
+    folder = f"{wildcards.release}/{wildcards.plate_mjd}"
+    if folder not in get_units_by_plate():
+        not_asked_for(f"plate {folder}")
+    return [(folder, unit) for of_unit, unit in get_units_by_plate()[folder] if of_unit == products]
+
+
+def get_plate_comparisons(wildcards):
+    frames = [f"results/compare/{folder}/{unit}.ecsv" for folder, unit in get_plate_units(wildcards, "frames")]
+    return frames + list(dict.fromkeys(get_spec_tables(get_plate_units(wildcards, "spec")).values()))
+
+
+# Small, and made when the plate is done: all that the page of a survey reads, whatever batches the plates were in.
+rule summarize_plate:
+    input:
+        comparisons=get_plate_comparisons,
+        exposures=lambda wildcards: [
+            f"results/extract_frame/{folder}/{unit}.npz" for folder, unit in get_plate_units(wildcards, "frames")
+        ],
+    output:
+        "results/plates/{release}/{plate_mjd}.ecsv",
+    log:
+        "results/logs/summarize_plate/{release}/{plate_mjd}.log",
+    benchmark:
+        "results/benchmarks/summarize_plate/{release}/{plate_mjd}.tsv"
+    localrule: True
+    conda:
+        ENVIRONMENT
+    params:
+        failed_before=failed_before("summarize_plate"),
+        code=code("summarize_plate.py"),
+        simulated=lambda wildcards: SOURCES[wildcards.release].simulated,
+        # Written beside the tables of spec files, by the same jobs.
+        spec_exposures=lambda wildcards: get_spec_tables(get_plate_units(wildcards, "spec")),
+    script:
+        "../scripts/summarize_plate.py"
+
+
+def get_whole_plate_tables(wildcards):
+    """Of the plates of which all fibers were asked for."""
+    whole = dict.fromkeys(block.folder for block in get_blocks() if block.whole_plate)
+    return [f"results/plates/{folder}.ecsv" for folder in whole]

@@ -57,14 +57,6 @@ def get_frame_predictions(wildcards):
     return [f"results/calibrate/{folder}/{unit}.npz" for folder, unit in get_folders("frames")]
 
 
-def get_spec_exposures(wildcards):
-    """The npz of camera exposures from spec files, by each the table that the same job writes."""
-    return {
-        f"results/extract_frame/{folder}/{unit}.npz": f"results/compare/{folder}/spec-{unit.split('-')[-1]}.ecsv"
-        for folder, unit in get_folders("spec")
-    }
-
-
 rule report:
     input:
         comparisons=get_comparisons,
@@ -103,6 +95,6 @@ rule report:
         targets=get_block_parameters,
         failures=get_failures,
         # Written beside the tables of spec files, by the same jobs.
-        spec_exposures=get_spec_exposures,
+        spec_exposures=lambda wildcards: get_spec_tables(get_folders("spec")),
     script:
         "../scripts/report.py"

@@ -48,6 +48,14 @@ rule measure_spec:
         "../scripts/measure_spec.py"
 
 
+def get_spec_tables(units):
+    """The npz of camera exposures from spec files, by each the table that the same job writes."""
+    return {
+        f"results/extract_frame/{folder}/{unit}.npz": f"results/compare/{folder}/spec-{unit.split('-')[-1]}.ecsv"
+        for folder, unit in units
+    }
+
+
 def get_two_spec_files(wildcards):
     """The full spec file of a target, and that of an earlier release in the run."""
     place = (f"{wildcards.release}/{wildcards.plate_mjd}", int(wildcards.fiber))

@@ -1,6 +1,5 @@
 """Write the report: pages that need no network."""
 
-import subprocess
 import time
 from dataclasses import replace
 from importlib.metadata import version
@@ -9,7 +8,7 @@ from pathlib import Path
 from bosscal.base.errors import made_with
 from bosscal.base.log import amount, logger, run_step
 from bosscal.base.outcomes import Failure, read_outcome, sort_out, unique
-from bosscal.base.provenance import library_versions
+from bosscal.base.provenance import commit_of, library_versions
 from bosscal.base.tables import read_table
 from bosscal.figures import kinds
 from bosscal.report.pages import PAGES, Content, Image, Run, write_pages
@@ -65,8 +64,7 @@ def costs_of(comparisons, targets):
     costs = {}
     tables = {"/".join(Path(path).with_suffix("").parts[-3:]): read_outcome(path) for path in comparisons}
     for target in targets:
-        unit = target.unit if target.products == "frames" else f"spec-{target.fiber:04d}"
-        for failure in tables[f"{target.folder}/{unit}"]:
+        for failure in tables[f"{target.folder}/{target.table}"]:
             costs.setdefault(failure, []).append(target.key)
     return costs
 
@@ -108,15 +106,6 @@ def _number(text):
         return float(text)
     except (TypeError, ValueError):
         return 0.0
-
-
-def commit_of(folder):
-    """The commit of the code, if it lies in a repository."""
-    command = ["git", "-C", str(folder), "rev-parse", "--short", "HEAD"]
-    try:
-        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
-    except (OSError, subprocess.CalledProcessError):
-        return ""
 
 
 class Spectra:

@@ -2,12 +2,30 @@
 
 from bosscal.base.log import amount, logger, run_step
 from bosscal.base.outcomes import Failure, sort_out, unique, write_outcome
-from bosscal.base.tables import read_table, write_table
+from bosscal.base.tables import read_table, write_tables
 from bosscal.results.comparison import stack, summarize
-from bosscal.survey.targets import Block, single_spectra
+from bosscal.survey.targets import Block, spectra_by_plate
 
 
-def main(paths, releases, targets, failures, output):
+def rows_of_plates(good, releases, blocks, failures):
+    """The rows of one plate's targets after the other; adds to the failures why some lack."""
+    there, there_is_one, empty = set(good), False, []
+    for targets in spectra_by_plate(blocks):
+        wanted = dict.fromkeys(f"results/compare/{target.folder}/{target.table}.ecsv" for target in targets)
+        tables = [read_table(path) for path in wanted if path in there]
+        if not tables:
+            continue
+        table, lacking = summarize(targets, stack(tables), releases)
+        failures.extend(Failure("summarize", target, cause) for target, cause in lacking.items())
+        if len(table):
+            there_is_one = True
+            yield table
+        empty = empty or [table]
+    if not there_is_one:  # not a single target: a table without rows
+        yield from empty
+
+
+def main(paths, releases, blocks, failures, output):
     """Write a table with a row per target that has one, in the order of the configuration; returns why others lack."""
     good, of_tables = sort_out(paths)
     good_releases, of_releases = sort_out(releases)
@@ -16,11 +34,9 @@ def main(paths, releases, targets, failures, output):
         write_outcome(output, failures)
         return failures
     logger.info("read %s", ", ".join([*good, *good_releases]))
-    table, lacking = summarize(targets, stack([read_table(path) for path in good]), map(read_table, good_releases))
-    lacking = [Failure("summarize", target, cause) for target, cause in lacking.items()]
-    write_table(output, table)
-    logger.info("%d of %d targets, wrote %s", len(table), len(targets), amount(output))
-    return [*failures, *lacking]
+    number = write_tables(output, rows_of_plates(good, list(map(read_table, good_releases)), blocks, failures))
+    logger.info("%d targets, wrote %s", number, amount(output))
+    return failures
 
 
 if "snakemake" in globals():
@@ -30,7 +46,7 @@ if "snakemake" in globals():
         lambda: main(
             files.comparisons,
             files.releases,
-            single_spectra(map(Block.from_dict, params.targets)),
+            list(map(Block.from_dict, params.targets)),
             [Failure(**failure) for failure in params.failures],
             snakemake.output[0],
         ),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import hashlib
+import subprocess
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from importlib.metadata import version
@@ -77,3 +78,12 @@ def code_digest(script: Pathlike) -> str:
 def library_versions() -> dict[str, str]:
     """Installed versions of the libraries that the numbers and figures come from."""
     return {name: version(name) for name in LIBRARIES}
+
+
+def commit_of(folder: Pathlike) -> str:
+    """The commit of the code in a folder, "" if it lies in no repository."""
+    command = ["git", "-C", str(folder), "rev-parse", "--short", "HEAD"]
+    try:
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return ""

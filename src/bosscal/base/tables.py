@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import io
+import shutil
+import tempfile
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -59,6 +62,50 @@ def write_table(path: Pathlike, table: Table) -> None:
     """Write an astropy table as ECSV: text with units, descriptions and masked values."""
     with replacing(path) as temporary:
         plain(table).write(temporary, format="ascii.ecsv", overwrite=True)
+
+
+def write_tables(path: Pathlike, tables: Iterable[Table]) -> int:
+    """Write tables of the same columns as one (:func:`write_table`), with one of them at a time in memory.
+
+    A column whose type differs between them has that of all; each number is written as the table that it is from has
+    it. Returns the number of rows.
+
+    Raises
+    ------
+    ValueError
+        If there is no table, or one has other columns than the first.
+    """
+    from astropy.table import Column, Table
+
+    first: Table | None = None
+    types: dict[str, Any] = {}
+    number = 0
+    with replacing(path) as temporary, tempfile.TemporaryFile("w+", encoding="utf-8", newline="") as bodies:
+        for table in tables:
+            if first is None:
+                first = table[:0]
+            if table.colnames != first.colnames:
+                raise ValueError(f"columns of a table are not those of the first: {table.colnames}")
+            for name in table.colnames:
+                types[name] = np.result_type(types.get(name, table[name].dtype), table[name].dtype)
+            text = io.StringIO()
+            plain(table).write(text, format="ascii.ecsv")
+            text.seek(0)
+            while text.readline().startswith("#"):  # and, last, the line of the names
+                pass
+            shutil.copyfileobj(text, bodies)
+            number += len(table)
+        if first is None:
+            raise ValueError("there is no table")
+        columns = [
+            Column([], name, dtype=types[name], unit=column.unit, description=column.description)
+            for name, column in zip(first.colnames, first.itercols(), strict=True)
+        ]
+        bodies.seek(0)
+        with open(temporary, "w", encoding="utf-8", newline="") as stream:
+            Table(columns).write(stream, format="ascii.ecsv")
+            shutil.copyfileobj(bodies, stream)
+    return number
 
 
 def plain(table: Table) -> Table:

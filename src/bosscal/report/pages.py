@@ -10,7 +10,7 @@ from __future__ import annotations
 import csv
 import io
 import os
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,6 +24,7 @@ from bosscal.noise.law import SKY_SUFFIX
 from bosscal.noise.laws import LAWS, label_of
 from bosscal.report import assets, templates
 from bosscal.report import rows as cells
+from bosscal.report.facts import downloads_of, facts_of
 from bosscal.report.plots import by_fiber, focal_plane
 from bosscal.report.series import mask_counts, panels_of, script_of, table_of
 from bosscal.report.statuses import (
@@ -38,7 +39,7 @@ from bosscal.report.statuses import (
 )
 from bosscal.results.spectrum import Spectrum
 from bosscal.survey.exposure import FrameExposure, Header
-from bosscal.survey.inputs import SURVEY_SHA1, Fetched
+from bosscal.survey.inputs import Fetched
 from bosscal.survey.targets import Target
 
 if TYPE_CHECKING:
@@ -238,30 +239,6 @@ def _with_pages(judged: Sequence[Judged]) -> list[Judged]:
     chosen = next((some for some in (whole, list(first.values())) if len(some) <= MOST_PAGES), [])
     pages = {each.page for each in chosen}
     return [each for each in judged if not each.target.whole_plate or each.level != "ok" or each.page in pages]
-
-
-def facts_of(row: Any, header: Header) -> dict[str, Any]:
-    """A row of the summary with what is judged besides its own columns."""
-    facts = {name: row[name] for name in row.colnames}
-    readnoise = [value for value in header.readnoise if np.isfinite(value)]
-    seen = sum(int(row[name]) for name in ("npix", "npix_masked", "npix_uncalibrated"))
-    return facts | {
-        "skychi2": np.ma.masked if header.skychi2 is None else header.skychi2,
-        "readnoise_low": min(readnoise, default=np.ma.masked),
-        "readnoise_high": max(readnoise, default=np.ma.masked),
-        "masked_fraction": int(row["npix_masked"]) / seen if seen else np.ma.masked,
-    }
-
-
-def downloads_of(records: Iterable[Fetched | None], simulated: bool) -> str:
-    """Whether all files that came from a server are what the survey lists: "verified" or "not verified".
-
-    Files of the user's own mirror are read to their end, and theirs to vouch for.
-    """
-    doubtful = any(
-        record is None or (record.how == "downloaded" and record.verified != SURVEY_SHA1) for record in records
-    )
-    return "not verified" if doubtful and not simulated else "verified"
 
 
 def _coadd_of(target: Target, coadds: Table | None) -> Any:

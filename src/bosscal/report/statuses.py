@@ -55,13 +55,18 @@ class Check(BaseModel):
 
 
 class Thresholds(BaseModel):
-    """All checks, of the rows of the summary and of the table of coadds; ``date`` tells when they were set."""
+    """All checks, of the rows of the summary, of the table of coadds and of whole camera exposures.
+
+    ``date`` tells when they were set. What is typical of a camera exposure is judged as its spectra are; ``exposures``
+    are about how many of these stand out.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     date: date
     spectra: Annotated[tuple[Check, ...], Field(min_length=1)]
     coadds: tuple[Check, ...]
+    exposures: tuple[Check, ...]
 
 
 @dataclass(frozen=True)

@@ -170,6 +170,11 @@ class Target(_OfPlate):
         """Name of the intermediate files that the target is in."""
         return unit_name(self.products, self.camera, self.expnum, self.fiber)
 
+    @property
+    def table(self) -> str:
+        """Name of the comparison table that the target is in: of a camera exposure, or of its whole spec file."""
+        return self.unit if self.products == "frames" else f"spec-{self.fiber:04d}"
+
 
 def spectrograph(fiber: int) -> int:
     """1 for fibers 1-500, 2 for 501-1000."""
@@ -470,6 +475,24 @@ def single_spectra(blocks: Iterable[Block]) -> list[Target]:
             if earlier is None or (earlier.whole_plate and not target.whole_plate):
                 found[target.key] = target
     return list(found.values())
+
+
+def spectra_by_plate(blocks: Sequence[Block]) -> Iterator[list[Target]]:
+    """:func:`single_spectra` in portions, each of blocks of one plate that follow each other; joined, they are it."""
+    runs = [(folder, list(run)) for folder, run in groupby(blocks, key=lambda block: block.folder)]
+    of_folder: dict[str, list[Block]] = {}
+    for folder, run in runs:
+        of_folder.setdefault(folder, []).extend(run)
+    left: dict[str, dict[str, Target]] = {}  # of plates that are in several places, what was not yet given
+    for folder, run in runs:
+        if len(of_folder[folder]) == len(run):
+            yield single_spectra(run)
+            continue
+        if folder not in left:
+            left[folder] = {target.key: target for target in single_spectra(of_folder[folder])}
+        keys = (target.key for block in run for target in block.targets())
+        if portion := [target for key in keys if (target := left[folder].pop(key, None))]:
+            yield portion
 
 
 def _fibers(fibers: Sequence[int]) -> str:
