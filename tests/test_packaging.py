@@ -86,7 +86,8 @@ def imports():
 def test_package_imports_what_it_declares():
     """Protects a run from an import that only the tools of the tests bring, and the lock from what nothing uses."""
     found = {PACKAGES.get(name, name) for name in set(imports()) - sys.stdlib_module_names - {"bosscal"}}
-    assert found | {"snakemake"} == names(PROJECT["project"]["dependencies"])
+    needed, optional = PROJECT["project"]["dependencies"], PROJECT["project"]["optional-dependencies"]["spectra"]
+    assert found | {"snakemake"} == names([*needed, *optional])
 
 
 # --- Rules --------------------------------------------------------------------------------------------------------

@@ -12,13 +12,18 @@ from bosscal.calibration.measurement import measure
 from bosscal.noise.law import SKY_SUFFIX
 from bosscal.noise.laws import LAWS
 from bosscal.results.prediction import Prediction
-from bosscal.survey.exposure import BUNDLE, FLUX, FrameExposure
+from bosscal.survey.exposure import BUNDLE, FrameExposure
+
+# As the FITS standard wants units, which its readers else warn about.
+FITS_FLUX = "10**-17 erg s-1 cm-2 Angstrom-1"
+FITS_VARIANCE = "10**-34 erg2 s-2 cm-4 Angstrom-2"
+FITS_IVAR = "10**34 erg-2 s2 cm4 Angstrom2"
 
 # name of the HDU: (BUNIT, meaning), in the order of the file; all 2D[nfiber, nrow]
 IMAGES = {
     "LOGLAM": ("dex(Angstrom)", "log10 of the vacuum wavelength"),
-    "CALIB": (f"{FLUX}/electron", "flux per detected electron; 0: none"),
-    "ADDITIVE": (FLUX, "flux without electrons: flux = N_object CALIB + this"),
+    "CALIB": (f"{FITS_FLUX} electron-1", "flux per detected electron; 0: none"),
+    "ADDITIVE": (FITS_FLUX, "flux without electrons: flux = N_object CALIB + this"),
     "ELECTRONS": ("electron", "detected electrons per row, sky included"),
     "SKY": ("electron", "detected electrons of the sky that was subtracted"),
     "EVAR": ("electron2", "measured variance of the electrons; 0: no data"),
@@ -26,11 +31,13 @@ IMAGES = {
     "EVARSKY": ("electron2", "its sky-subtraction term"),
     "READNOIS": ("electron", "read noise per CCD pixel"),
     "SIGMA": ("pixel", "spatial width of the profile"),
+    "WAVEDISP": ("", "sigma of a line in 1e-4 dex of wavelength; 0: unknown"),
     "MASK": ("", "SPPIXMASK bits of the flux"),
 }
 
 
-COMPRESSED = ("ADDITIVE", "READNOIS")  # images of few different values, or of none
+COMPRESSED = ("ADDITIVE", "READNOIS", "WAVEDISP")  # images of few different values, or of none
+DISPERSION_STEP = 1 / 1024  # of WAVEDISP, which is known to a hundredth at best: it then compresses well
 GZIP_TIME = 4  # where a stream of gzip has its time, four bytes
 
 
@@ -52,6 +59,7 @@ def calibration_images(exposure: FrameExposure, prediction: Prediction) -> dict[
     images: dict[str, NDArray] = {name: np.zeros(shape, dtype=">f4") for name in IMAGES}
     images |= {"LOGLAM": np.empty(shape, dtype=">f8"), "MASK": exposure.mask.astype(">i4")}
     images["EVARSKY"][:] = prediction.sky_variance
+    images["WAVEDISP"][:] = np.round(exposure.dispersion / DISPERSION_STEP) * DISPERSION_STEP
     if prediction.additive is not None:
         images["ADDITIVE"][:] = prediction.additive
     for places in exposure.bundles():
