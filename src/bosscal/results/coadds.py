@@ -22,7 +22,7 @@ from bosscal.calibration.photometry import magnitude_difference, synthetic_flux,
 from bosscal.calibration.pipeline import coadd_loglam
 from bosscal.noise.laws import LAWS
 from bosscal.noise.repeats import Repeat, bootstrap, by_wavelength, compare_repeats
-from bosscal.results.export import FITS_FLUX, FITS_IVAR, FITS_VARIANCE
+from bosscal.results.export import FITS_FLUX, FITS_IVAR, FITS_VARIANCE, described_table
 from bosscal.results.prediction import predict
 from bosscal.survey.coadds import BANDS, COADD_STEP, CoaddSpectrum, ExposureSpectrum
 from bosscal.survey.exposure import SpecExposure
@@ -456,6 +456,13 @@ COADD_EXPOSURES = {
 }
 
 
+DISTORTION_FIBERS = {
+    "FIBERID": ("J", "", "fiber number, 1-1000"),
+    "STATUS": ("9A", "", "measured, predicted by the plate's model, or unknown"),
+    **{f"C{order}": ("D", "", f"distort_c{order}; 0 where unknown") for order in range(3)},
+}
+
+
 def write_coadd(path: Pathlike, rebuilt: RebuiltCoadd, name: str = "all") -> None:
     """Write an spCoadd file: the coadd in the layout of a spec file, the published one, what each exposure contributed,
     covariance.
@@ -485,27 +492,16 @@ def write_coadd(path: Pathlike, rebuilt: RebuiltCoadd, name: str = "all") -> Non
     }
     hdus = [
         fits.PrimaryHDU(header=header),
-        _described_table(COADD_POINTS, ours, "COADD"),
-        _described_table(PUBLISHED_POINTS, published | {"sky_corrected": rebuilt.corrected_sky}, "PUBLISHED"),
+        described_table(COADD_POINTS, ours, "COADD"),
+        described_table(PUBLISHED_POINTS, published | {"sky_corrected": rebuilt.corrected_sky}, "PUBLISHED"),
     ]
     for image, values in (("CONTRIBUTIONS", coadd.contributions), ("COVARIANCE", coadd.covariance)):
         hdu = fits.ImageHDU(values.astype(">f4"), name=image)
         hdu.header["BUNIT"], _, hdu.header["COMMENT"] = COADD_IMAGES[image]
         hdus.append(hdu)
-    hdus.append(_described_table(COADD_EXPOSURES, exposures, "EXPOSURES"))
+    hdus.append(described_table(COADD_EXPOSURES, exposures, "EXPOSURES"))
     with replacing(path) as temporary:
         fits.HDUList(hdus).writeto(temporary, overwrite=True)
-
-
-def _described_table(
-    columns: Mapping[str, tuple[str, str, str]], values: Mapping[str, Any], name: str
-) -> fits.BinTableHDU:
-    """A table whose columns have units and, as TCOMM, meanings."""
-    described = [(label, form, unit or None, values[label]) for label, (form, unit, _) in columns.items()]
-    hdu = _binary_table(described, name)
-    for place, (_, _, meaning) in enumerate(columns.values(), start=1):
-        hdu.header[f"TCOMM{place}"] = meaning
-    return hdu
 
 
 def _distortion_or_one(rebuilt: RebuiltCoadd) -> NDArray[np.float64]:
@@ -528,12 +524,6 @@ def _header(spectrum: CoaddSpectrum) -> fits.Header:
     header["HISTORY"] = f"input {spectrum.source[0]}"
     header["HISTORY"] = f"  SHA-1 {spectrum.source[1]}"
     return header
-
-
-def _binary_table(columns: Sequence[tuple[str, str, str | None, Any]], name: str) -> fits.BinTableHDU:
-    return fits.BinTableHDU.from_columns(
-        [fits.Column(label, form, unit, array=np.asarray(array)) for label, form, unit, array in columns], name=name
-    )
 
 
 # ----------------------------------------------------------------------------------------------------- whole plates
@@ -632,10 +622,8 @@ def write_distortion(
     cards = {"CTYPE1": "LOG10", "CRVAL1": float(grid[0]), "CRPIX1": 1.0, "CD1_1": COADD_STEP}
     header.update(cards | {"PLATEID": int(first["plate"]), "MJD": int(first["mjd"]), "RELEASE": str(first["release"])})
     header["RECONSTR"] = (True, "RECONSTRUCTED from spec files")
-    columns = [
-        ("FIBERID", "J", None, np.arange(1000) + 1), ("STATUS", "9A", None, status),
-        *((f"C{order}", "D", None, np.nan_to_num(values)) for order, values in enumerate(coefficients)),
-    ]  # fmt: skip
+    columns = {"FIBERID": np.arange(1000) + 1, "STATUS": status}
+    columns |= {f"C{order}": np.nan_to_num(values) for order, values in enumerate(coefficients)}
     with replacing(path) as temporary:
-        hdus = [fits.PrimaryHDU(distort, header), _binary_table(columns, "FIBERS")]
+        hdus = [fits.PrimaryHDU(distort, header), described_table(DISTORTION_FIBERS, columns, "FIBERS")]
         fits.HDUList(hdus).writeto(temporary, overwrite=True)

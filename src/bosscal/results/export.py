@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import numpy as np
 from astropy.io import fits
 from numpy.typing import NDArray
@@ -35,6 +38,16 @@ IMAGES = {
     "MASK": ("", "SPPIXMASK bits of the flux"),
 }
 
+
+# column of PLUGMAP: (FITS format, unit, meaning)
+PLUG_MAP = {
+    "FIBERID": ("J", "", "fiber number, 1-1000"),
+    "OBJTYPE": ("16A", "", "OBJTYPE of the plug map"),
+    "RA": ("D", "deg", "right ascension of the target"),
+    "DEC": ("D", "deg", "declination of the target"),
+    "XFOCAL": ("D", "mm", "XFOCAL of the plug map; NaN where unknown"),
+    "YFOCAL": ("D", "mm", "YFOCAL of the plug map; NaN where unknown"),
+}
 
 COMPRESSED = ("ADDITIVE", "READNOIS", "WAVEDISP")  # images of few different values, or of none
 DISPERSION_STEP = 1 / 1024  # of WAVEDISP, which is known to a hundredth at best: it then compresses well
@@ -140,14 +153,34 @@ def _image(name: str, image: NDArray) -> fits.ImageHDU | fits.CompImageHDU:
 
 def _plug_map(exposure: FrameExposure) -> fits.BinTableHDU:
     """Who is at the end of each fiber, and where."""
-    columns = [
-        ("FIBERID", "J", None, exposure.fiber),
-        ("OBJTYPE", "16A", None, exposure.objtype),
-        ("RA", "D", "deg", exposure.ra),
-        ("DEC", "D", "deg", exposure.dec),
-        ("XFOCAL", "D", "mm", exposure.xfocal),
-        ("YFOCAL", "D", "mm", exposure.yfocal),
-    ]
-    return fits.BinTableHDU.from_columns(
-        [fits.Column(name, form, unit, array=array) for name, form, unit, array in columns], name="PLUGMAP"
+    return described_table(
+        PLUG_MAP,
+        {name: exposure.fiber if name == "FIBERID" else getattr(exposure, name.lower()) for name in PLUG_MAP},
+        "PLUGMAP",
     )
+
+
+def described_table(
+    columns: Mapping[str, tuple[str, str, str]], values: Mapping[str, Any], name: str
+) -> fits.BinTableHDU:
+    """A FITS table whose columns have units and, as TCOMM, meanings.
+
+    Parameters
+    ----------
+    columns : mapping
+        (FITS format, unit, meaning) of every column by name; an empty unit is none.
+    values : mapping of 1D[n]
+        By the same names.
+    name : str
+        EXTNAME.
+    """
+    hdu = fits.BinTableHDU.from_columns(
+        [
+            fits.Column(label, form, unit or None, array=np.asarray(values[label]))
+            for label, (form, unit, _) in columns.items()
+        ],
+        name=name,
+    )
+    for place, (_, _, meaning) in enumerate(columns.values(), start=1):
+        hdu.header[f"TCOMM{place}"] = meaning
+    return hdu
