@@ -456,7 +456,7 @@ def test_one_of_targets_table_and_query_is_needed():
 
 
 def test_every_release_says_what_to_cite():
-    """Protects who publishes: each release with real data has its papers, that of its survey and its own among them, and
+    """Protects who publishes: each release with real data has its papers, its survey's and its own among them, and
     the acknowledgment of the survey that its title names; simulated data have none."""
     surveys = {"SDSS-III": ("Eisenstein et al. 2011", "sdss3.org"), "SDSS-IV": ("Blanton et al. 2017", "sdss4.org")}
     own = {
