@@ -5,7 +5,8 @@
 # make test-all  every test
 # make lint      check style, types, and the workflow
 # make bench     measure speed and memory
-# make docs      write the schema and the table of the configuration anew
+# make docs      write what is made from the code anew: schema and table of the configuration, docs/arrays.md,
+#                docs/api.md
 # make lock      resolve the dependencies anew into requirements.lock, then correct envs/bosscal.yaml; to keep the
 #                versions that are there and only add or remove packages: make lock UPGRADE=
 # make fetch     get all that config.yaml needs of the survey, then everything runs without a network;
@@ -70,6 +71,7 @@ bench: $(READY)
 
 docs: $(READY)
 	$(PY) -m bosscal.run.configuration
+	$(PY) docs/tables/pages.py
 
 PACKED = report figures compare budget outliers calib
 pack:

@@ -1,20 +1,32 @@
 """The spCalib file read back, and the recipes of docs/recipes.md as they stand there."""
 
 import re
+import shutil
 
 import numpy as np
 import pytest
 import yaml
+from astropy import units
+from astropy.io import fits
+from astropy.nddata import InverseVariance
 from astropy.table import Table
 from conftest import REPOSITORY
+from simulated import frame_files
+from specutils import Spectrum, SpectrumList
 
+from bosscal import simulation
 from bosscal.base.errors import UserError
+from bosscal.calibration.coadd import weights_of
 from bosscal.noise.laws import LAWS, PREDICTIONS
 from bosscal.results.calib import read_calib
+from bosscal.results.coadds import rebuild, rebuild_subset, write_coadd
 from bosscal.results.export import write_calib
 from bosscal.run.configuration import read_configuration
 from bosscal.run.releases import read_releases
+from bosscal.survey.coadds import read_coadd
+from bosscal.survey.frames import read_frames
 
+WEIGHTS = weights_of("v5_7_0")  # of the simulated reduction
 RECIPES = (REPOSITORY / "docs/recipes.md").read_text(encoding="utf-8")
 PYTHON, YAML = (re.findall(rf"```{kind}\n(.*?)```", RECIPES, re.DOTALL) for kind in ("python", "yaml"))
 
@@ -68,22 +80,125 @@ def test_mistakes_are_one_line(calib, tmp_path):
         read_calib(tmp_path / "a.fits")
 
 
+def test_the_dispersion_of_the_survey_comes_back(calib, red_exposure, simulated_root):
+    """Protects the dispersion: that of the survey's own spCFrame, which another code wrote, to half a step."""
+    spcframe = simulation.camera_exposure_paths("r1", red_exposure.header.expnum)[1]
+    stored = fits.getdata(simulated_root / spcframe, "WAVEDISP")[:, : calib.images["WAVEDISP"].shape[1]]
+    np.testing.assert_allclose(calib.images["WAVEDISP"], stored, rtol=0, atol=0.51 / 1024)
+    sigma = stored[11].astype(float) * 1e-4 * np.log(10) * calib.wavelength(12)
+    np.testing.assert_allclose(calib.dispersion(12), sigma, rtol=1e-3)
+    assert 0.8 < np.median(sigma) < 2.5  # Angstrom: the resolution of BOSS is about 2000
+
+
+def test_a_dispersion_that_cannot_be_read_costs_nothing_else(red_exposure, red_prediction, simulated_root, tmp_path):
+    """Protects a camera exposure from a dispersion that is no trace set, or of a fiber that is no number: it is 0."""
+    files = frame_files(simulated_root, "r1", red_exposure.header.expnum)
+    whole = read_calib_of(tmp_path / "whole.fits", red_exposure, red_prediction)
+    coefficients = fits.getdata(files[0], 4)["COEFF"].copy()
+    coefficients[0, 17] = np.nan
+    for change, unknown in (({"COEFF": coefficients}, slice(17, 18)), (None, slice(None))):
+        with fits.open(files[0]) as hdus:
+            if change:
+                hdus[4].data["COEFF"] = change["COEFF"]
+            else:
+                hdus[4] = fits.ImageHDU(np.zeros((2, 2)))
+            hdus.writeto(tmp_path / "spFrame.fits", overwrite=True)
+        names = list(map(str, files))
+        exposure = read_frames([tmp_path / "spFrame.fits", *files[1:]], names, "sim", 6641, 56383)
+        changed = read_calib_of(tmp_path / "changed.fits", exposure, red_prediction)
+        expected = whole.images["WAVEDISP"].copy()
+        assert (expected > 0).all()
+        expected[unknown] = 0
+        np.testing.assert_array_equal(changed.images["WAVEDISP"], expected)
+        np.testing.assert_array_equal(changed.images["EVARPRED"], whole.images["EVARPRED"])
+
+
+def read_calib_of(path, exposure, prediction):
+    write_calib(path, exposure, prediction)
+    return read_calib(path)
+
+
+def test_specutils_has_what_was_measured(calib, red_exposure):
+    """Protects who goes on with specutils: every fiber becomes a spectrum, with the survey's own flux and wavelengths,
+    the survey's inverse variance but for its 3 % floor, and its mask."""
+    spectra = calib.spectra()
+    assert isinstance(spectra, SpectrumList)
+    assert [spectrum.meta["fiber"] for spectrum in spectra] == red_exposure.fiber.tolist()
+    for place in (0, 11, 300):
+        spectrum, flux = spectra[place], red_exposure.flux[place].astype(float)
+        usable = ~spectrum.mask
+        assert 0.6 < usable.mean() < (red_exposure.ivar[place] > 0).mean()  # mask bits cost the difference
+        assert spectrum.flux.unit == units.Unit("1e-17 erg s-1 cm-2 Angstrom-1")
+        np.testing.assert_allclose(spectrum.flux.value[usable], flux[usable], rtol=1e-4, atol=1e-5)
+        np.testing.assert_allclose(spectrum.spectral_axis.to_value("AA"), 10 ** red_exposure.loglam[place], rtol=1e-9)
+        assert isinstance(spectrum.uncertainty, InverseVariance)
+        ivar = spectrum.uncertainty.array
+        np.testing.assert_array_equal(ivar > 0, usable)
+        stated = red_exposure.ivar[place].astype(float)
+        with_floor = 1 / (1 / ivar[usable] + (0.03 * np.maximum(flux[usable], 0)) ** 2)
+        np.testing.assert_allclose(with_floor, stated[usable], rtol=1e-3)
+        assert (spectrum.meta["mask_bits"] == red_exposure.mask[place]).all()
+        assert spectrum.meta["simulated"] is True
+    dead = spectra[int(np.flatnonzero(~(red_exposure.ivar > 0).any(axis=1))[0])]
+    assert dead.mask.all()
+    assert np.isfinite(dead.flux.value).all()
+    assert (dead.uncertainty.array == 0).all()
+
+
+@pytest.fixture
+def coadd(simulated_root, tmp_path):
+    """(rebuilt coadd of a simulated spec file, path of its spCoadd file, the same of its first exposure alone)."""
+    name = simulation.spec_path(1)
+    rebuilt = rebuild(read_coadd(simulated_root / name, str(name), "sim", 6641, 56383, 1), WEIGHTS)
+    half = rebuild_subset(rebuilt, WEIGHTS, [0], ("b1", "r1"), "half")
+    for content, path in ((rebuilt, "all.fits"), (half, "half.fits")):
+        write_coadd(tmp_path / path, content, path.removesuffix(".fits"))
+    return rebuilt, half, tmp_path
+
+
+def test_specutils_opens_a_coadd_by_itself(coadd):
+    """Protects who opens an spCoadd in specutils or jdaviz: the reader of spec files, which they find by themselves,
+    gives the coadd of this file, and for a subset that of the subset."""
+    *content, folder = coadd
+    for rebuilt, path in zip(content, ("all.fits", "half.fits"), strict=True):
+        for spectrum in (Spectrum.read(folder / path), Spectrum.read(folder / path, format="SDSS-III/IV spec")):
+            assert spectrum.flux.unit == units.Unit("1e-17 erg s-1 cm-2 Angstrom-1")
+            np.testing.assert_array_equal(spectrum.flux.value, rebuilt.coadd.flux)
+            np.testing.assert_array_equal(spectrum.uncertainty.array, rebuilt.coadd.ivar)
+            np.testing.assert_allclose(spectrum.spectral_axis.to_value("AA"), 10**rebuilt.spectrum.loglam)
+            np.testing.assert_array_equal(spectrum.mask, rebuilt.coadd.and_mask != 0)
+            assert spectrum.meta["header"]["SIMULATD"] is True
+        assert len(SpectrumList.read(folder / path)) == 1
+    with_data = content[1].coadd.ivar > 0
+    assert (content[1].coadd.ivar[with_data] < content[0].coadd.ivar[with_data]).mean() > 0.95
+
+
 @pytest.mark.workflow
 @pytest.mark.parametrize("place", range(len(PYTHON)))
-def test_recipes_run_as_they_stand(default_run, monkeypatch, place):
+def test_recipes_run_as_they_stand(default_run, simulated_root, monkeypatch, place):
     """Protects who copies a recipe."""
     monkeypatch.chdir(default_run.folder)
     table = default_run.results / "compare/ivar_correction.ecsv"
     if "ivar_correction" in PYTHON[place]:  # which a run without full spec files does not make
         rows = Table({"release": ["dr12"] * 2, "camera": ["b1"] * 2, "wavelength": [3900.0, 5100.0], "eta": [1.0, 1.2]})
         rows.write(table, format="ascii.ecsv")
+    coadd = default_run.results / "coadd/sim/6641-56383/spCoadd-6641-56383-0001.fits"
+    if "spCoadd" in PYTHON[place]:  # nor this
+        name = simulation.spec_path(1)
+        rebuilt = rebuild(read_coadd(simulated_root / name, str(name), "sim", 6641, 56383, 1), WEIGHTS)
+        coadd.parent.mkdir(parents=True)
+        write_coadd(coadd, rebuilt)
     names = {}
     try:
         exec(compile(PYTHON[place], "docs/recipes.md", "exec"), names)
     finally:
         table.unlink(missing_ok=True)
+        shutil.rmtree(default_run.results / "coadd", ignore_errors=True)
     for name in ("flux", "electrons", "corrected"):
         assert np.isfinite(np.asarray(names.get(name, 0.0), dtype=float)).all()
+    for spectrum in (*names.get("several", ()), *(names[name] for name in ("spectrum", "coadd") if name in names)):
+        assert isinstance(spectrum, Spectrum)
+        assert (spectrum.uncertainty.array[~spectrum.mask] > 0).mean() > 0.95
     if "noisy" in names:  # the noise that was put in is there
         pull = (names["noisy"] - names["electrons"]) / np.sqrt(names["variance"])
         assert 0.95 < np.std(pull[names["calib"].usable(1)]) < 1.05

@@ -463,14 +463,14 @@ def test_the_file_of_a_coadd(coadds, tmp_path):
         write_coadd(tmp_path / name, rebuilt)
     assert (tmp_path / "one.fits").read_bytes() == (tmp_path / "two.fits").read_bytes()
     with fits.open(tmp_path / "one.fits") as hdus:
-        assert [hdu.name for hdu in hdus[1:]] == ["COADD", "CONTRIBUTIONS", "COVARIANCE", "EXPOSURES"]
-        table = hdus["COADD"].data
-        np.testing.assert_array_equal(table["FLUX"], rebuilt.spectrum.flux.astype(np.float32))
-        np.testing.assert_array_equal(table["REBUILT_FLUX"], rebuilt.coadd.flux)
-        np.testing.assert_allclose(table["SKY_CORRECTED"], rebuilt.spectrum.sky * table["DISTORT"], rtol=1e-6)
+        assert [hdu.name for hdu in hdus[1:]] == ["COADD", "PUBLISHED", "CONTRIBUTIONS", "COVARIANCE", "EXPOSURES"]
+        table, published = hdus["COADD"].data, hdus["PUBLISHED"].data
+        np.testing.assert_array_equal(published["flux"], rebuilt.spectrum.flux.astype(np.float32))
+        np.testing.assert_array_equal(table["flux"], rebuilt.coadd.flux)
+        np.testing.assert_allclose(published["sky_corrected"], rebuilt.spectrum.sky * table["distort"], rtol=1e-6)
         assert hdus["COVARIANCE"].data.shape == (6, len(table))
-        np.testing.assert_allclose(hdus["CONTRIBUTIONS"].data.sum(axis=0)[table["REBUILT_IVAR"] > 0],
-                                   table["REBUILT_IVAR"][table["REBUILT_IVAR"] > 0], rtol=1e-5)  # fmt: skip
+        np.testing.assert_allclose(hdus["CONTRIBUTIONS"].data.sum(axis=0)[table["ivar"] > 0],
+                                   table["ivar"][table["ivar"] > 0], rtol=1e-5)  # fmt: skip
         assert len(hdus["EXPOSURES"].data) == len(rebuilt.spectrum.exposures)
 
 

@@ -17,7 +17,7 @@ from bosscal.base.errors import UserError
 from bosscal.noise.laws import LAWS
 from bosscal.run import configuration
 from bosscal.run.configuration import Configuration, Data, TargetEntry, read_configuration
-from bosscal.run.releases import read_releases
+from bosscal.run.releases import citation, read_releases
 from bosscal.run.tables import read_target_table
 from bosscal.survey.paths import mask_bits
 from bosscal.survey.targets import parse_requests
@@ -453,3 +453,27 @@ def test_one_of_targets_table_and_query_is_needed():
     (line,) = complaints({"release": "dr12"})
     assert line == "targets: missing; give what to analyse: a list with an entry for each plate"
     assert complaints({"query": {}})[0].startswith("release: missing")
+
+
+def test_every_release_says_what_to_cite():
+    """Protects who publishes: each release with real data has its papers, its survey's and its own among them, and
+    the acknowledgment of the survey that its title names; simulated data have none."""
+    surveys = {"SDSS-III": ("Eisenstein et al. 2011", "sdss3.org"), "SDSS-IV": ("Blanton et al. 2017", "sdss4.org")}
+    own = {
+        "12": "Alam et al. 2015", "13": "Albareti et al. 2017", "14": "Abolfathi et al. 2018",
+        "15": "Aguado et al. 2019", "16": "Ahumada et al. 2020", "17": "Abdurro'uf et al. 2022",
+    }  # fmt: skip
+    readme = (REPOSITORY / "README.md").read_text(encoding="utf-8")
+    for name, release in RELEASES.items():
+        lines = citation(release)
+        if release.url is None:
+            assert lines == ["simulated plate: simulated data; there is nothing to cite"]
+            continue
+        survey, server = surveys[release.title.split()[0]]
+        assert lines[1].strip().startswith(survey)
+        assert lines[-2].strip().startswith(own[name[2:4]])
+        assert all(re.search(r", doi:10\.\d{4}/\S+$", line) for line in lines[1:-1])
+        assert server in lines[-1]
+        assert release.acknowledgment in readme
+    mine = RELEASES["dr12"].model_copy(update={"title": "mine", "papers": (), "acknowledgment": None})
+    assert citation(mine) == ["mine: not known what to cite"]

@@ -1,14 +1,20 @@
 """The environments, the rules, the lanes of tests and the automation as files: what they promise each other."""
 
 import ast
+import os
 import re
+import shutil
 import subprocess
 import sys
+import sysconfig
 import tomllib
+import zipfile
 
 import pytest
 import yaml
 from conftest import REPOSITORY
+
+from bosscal.results.export import write_calib
 
 PROJECT = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())
 LOCK_TEXT = (REPOSITORY / "requirements.lock").read_text()
@@ -86,7 +92,57 @@ def imports():
 def test_package_imports_what_it_declares():
     """Protects a run from an import that only the tools of the tests bring, and the lock from what nothing uses."""
     found = {PACKAGES.get(name, name) for name in set(imports()) - sys.stdlib_module_names - {"bosscal"}}
-    assert found | {"snakemake"} == names(PROJECT["project"]["dependencies"])
+    needed, optional = PROJECT["project"]["dependencies"], PROJECT["project"]["optional-dependencies"]["spectra"]
+    assert found | {"snakemake"} == names([*needed, *optional])
+
+
+# What one who installed the library does, without the repository: read, compute, and what needs files of the package.
+USE = """
+import pathlib, sys
+import numpy as np
+import bosscal
+from bosscal.noise.laws import LAWS, PREDICTIONS
+from bosscal.report.statuses import read_thresholds
+from bosscal.results.calib import read_calib
+
+assert pathlib.Path(bosscal.__file__).is_relative_to(sys.prefix), bosscal.__file__
+assert read_thresholds()
+calib = read_calib(sys.argv[1])
+electrons = calib.electrons(1, np.full(len(calib.wavelength(1)), 3.0))
+for law in PREDICTIONS:
+    assert np.isfinite(calib.variance(1, electrons, law)).all()
+print(len(LAWS), "laws")
+"""
+
+
+@pytest.mark.slow
+def test_wheel_has_all_and_works(tmp_path, red_exposure, red_prediction):
+    """Protects `pip install .`: the wheel has every file of the package, and works without the repository."""
+    source = tmp_path / "source"
+    for name in ("pyproject.toml", "README.md", "LICENSE"):
+        source.mkdir(exist_ok=True)
+        shutil.copy(REPOSITORY / name, source)
+    shutil.copytree(REPOSITORY / "src", source / "src", ignore=shutil.ignore_patterns("__pycache__", "*.egg-info"))
+    pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--quiet"]
+    subprocess.run([*pip, "wheel", "--no-deps", "--no-build-isolation", "-w", tmp_path, source], check=True)
+    (wheel,) = tmp_path.glob("bosscal-*.whl")
+    packed = {name for name in zipfile.ZipFile(wheel).namelist() if name.startswith("bosscal/")}
+    here = {path.relative_to(source / "src").as_posix() for path in (source / "src/bosscal").rglob("*.*")}
+    assert packed == here
+    assert any(name.endswith(".j2") for name in packed)
+    # A fresh environment: the dependencies are those of this one, but for the package itself.
+    subprocess.run([sys.executable, "-m", "venv", tmp_path / "venv"], check=True)
+    python = tmp_path / "venv/bin/python"
+    subprocess.run(
+        [python, "-m", "pip", "--disable-pip-version-check", "--quiet", "install", "--no-deps", "--no-index", wheel],
+        check=True,
+    )
+    write_calib(tmp_path / "spCalib.fits", red_exposure, red_prediction)
+    environment = os.environ | {"PYTHONPATH": sysconfig.get_path("purelib")}
+    command = [python, "-W", "error", "-c", USE, tmp_path / "spCalib.fits"]
+    process = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
+    assert process.returncode == 0, process.stderr
+    assert re.fullmatch(r"\d+ laws\n", process.stdout)
 
 
 # --- Rules --------------------------------------------------------------------------------------------------------

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from astropy.io import fits
@@ -16,8 +17,12 @@ from bosscal.base.files import Pathlike
 from bosscal.calibration.measurement import Measurement
 from bosscal.noise.law import SKY_SUFFIX
 from bosscal.noise.laws import PREDICTIONS, law_of
-from bosscal.results.export import IMAGES
+from bosscal.results.export import FITS_FLUX, IMAGES
+from bosscal.survey.coadds import COADD_STEP
 from bosscal.survey.exposure import BUNDLE, Header
+
+if TYPE_CHECKING:
+    from specutils import Spectrum, SpectrumList
 
 
 @dataclass(frozen=True)
@@ -55,6 +60,13 @@ class Calib:
     def wavelength(self, fiber: int) -> NDArray[np.float64]:
         """Vacuum wavelength of each row [Å], 1D[nrow]."""
         return power_of_ten(self._row("LOGLAM", fiber))
+
+    def dispersion(self, fiber: int) -> NDArray[np.float64]:
+        """Sigma of the line-spread function [Å], 1D[nrow]; 0 where it is unknown.
+
+        What a sharp line looks like: a model flux has to be smoothed with it before it is turned into electrons.
+        """
+        return self._row("WAVEDISP", fiber) * COADD_STEP * np.log(10) * self.wavelength(fiber)
 
     def usable(self, fiber: int) -> NDArray[np.bool_]:
         """Rows with a calibration and a measured variance, 1D[nrow]."""
@@ -94,6 +106,56 @@ class Calib:
             raise UserError(f"there is no noise law {law!r}: give one of {', '.join(PREDICTIONS)}")
         variance = law_of(law).variance(self._measurement(fiber, np.asarray(electrons, dtype=np.float64)))[0]
         return variance + (self._row("EVARSKY", fiber) if law.endswith(SKY_SUFFIX) else 0)
+
+    def spectrum(self, fiber: int) -> Spectrum:
+        """The flux that was measured, as an object of specutils, which jdaviz shows too.
+
+        Parameters
+        ----------
+        fiber : int
+
+        Returns
+        -------
+        specutils.Spectrum
+            Of all rows, by vacuum wavelength [Å]: flux [1e-17 erg/s/cm²/Å], inverse variance without the pipeline's
+            3 % floor, a mask that is true where there are no data or mask bits that are not allowed, and in ``meta``
+            what is known of the fiber, with the dispersion [Å] and the SPPIXMASK bits of each row, 1D[nrow].
+
+        Raises
+        ------
+        UserError
+            If the fiber is not in the file, or specutils is not installed.
+        """
+        try:
+            from specutils import Spectrum
+        except ImportError as error:
+            raise UserError("specutils is not installed; install it, or bosscal with its extra `spectra`") from error
+        from astropy import units
+        from astropy.nddata import InverseVariance
+
+        unit, usable = units.Unit(FITS_FLUX), self.usable(fiber)
+        variance = self._row("EVAR", fiber) * self._row("CALIB", fiber) ** 2
+        index = self._index(fiber)
+        meta = {
+            "release": self.header.release, "plate": self.header.plate, "mjd": self.header.mjd, "fiber": fiber,
+            "camera": self.header.camera, "exposure": self.header.expnum, "simulated": self.header.simulated,
+            "objtype": str(self.objtype[index]), "dispersion": self.dispersion(fiber) * units.Angstrom,
+            "mask_bits": self.images["MASK"][index],
+        }  # fmt: skip
+        return Spectrum(
+            flux=self.flux(fiber, self._row("ELECTRONS", fiber)) * unit,
+            spectral_axis=self.wavelength(fiber) * units.Angstrom,
+            uncertainty=InverseVariance(np.where(usable, inverse(variance), 0) / unit**2),
+            mask=~usable,
+            meta=meta,
+        )
+
+    def spectra(self, fibers: Iterable[int] | None = None) -> SpectrumList:
+        """:meth:`spectrum` of some fibers, or of all, as a ``specutils.SpectrumList``."""
+        found = [self.spectrum(int(fiber)) for fiber in (self.fiber if fibers is None else fibers)]
+        from specutils import SpectrumList
+
+        return SpectrumList(found)
 
     def _measurement(self, fiber: int, electrons: NDArray[np.float64]) -> Measurement:
         """What a law asks for, had these electrons been detected: 2D[1, nrow]."""

@@ -21,9 +21,10 @@ from bosscal.calibration.measurement import measure
 from bosscal.calibration.photometry import magnitude_difference, synthetic_flux, without_sky_residuals
 from bosscal.noise.laws import LAWS
 from bosscal.noise.repeats import Repeat, bootstrap, by_wavelength, compare_repeats
+from bosscal.results.export import FITS_FLUX, FITS_IVAR, FITS_VARIANCE, described_table
 from bosscal.results.prediction import predict
 from bosscal.survey.coadds import BANDS, COADD_STEP, CoaddSpectrum, ExposureSpectrum
-from bosscal.survey.exposure import FLUX, SpecExposure
+from bosscal.survey.exposure import SpecExposure
 from bosscal.survey.filters import filter_curves
 from bosscal.survey.grid import coadd_loglam
 from bosscal.survey.masks import COMBINEREJ
@@ -419,38 +420,86 @@ def _table(rows: Sequence[Mapping[str, Any]], columns: Mapping[str, tuple[str, s
 # ------------------------------------------------------------------------------------------------------- FITS files
 
 
-def write_coadd(path: Pathlike, rebuilt: RebuiltCoadd, name: str = "all") -> None:
-    """Write an spCoadd file: published and rebuilt coadd, what each exposure contributed, covariance.
+# An spCoadd begins as a spec file does, with names of columns as there: what reads those reads these.
+# column of COADD: (FITS format, unit, meaning)
+COADD_POINTS = {
+    "flux": ("D", FITS_FLUX, "coadd of this file, flux distortion included"),
+    "loglam": ("D", "", "log10 of the vacuum wavelength in Angstrom"),
+    "ivar": ("D", FITS_IVAR, "inverse variance of flux; 0: no data"),
+    "and_mask": ("J", "", "SPPIXMASK bits that all exposures have"),
+    "or_mask": ("J", "", "SPPIXMASK bits that any exposure has"),
+    "wdisp": ("E", "", "sigma of a line in 1e-4 dex of wavelength"),
+    "sky": ("E", FITS_FLUX, "sky that was subtracted, without the distortion"),
+    "distort": ("D", "", "flux distortion D, 1 where the sky does not tell it"),
+    "near_end": ("L", "", "within three points of the end of a group"),
+}
+# column of PUBLISHED: the same of the survey's coadd
+PUBLISHED_POINTS = {
+    "flux": ("E", FITS_FLUX, "flux of the survey's coadd of all exposures"),
+    "loglam": ("D", "", "log10 of the vacuum wavelength in Angstrom"),
+    "ivar": ("E", FITS_IVAR, "its inverse variance; 0: no data"),
+    "and_mask": ("J", "", "its and-mask"),
+    "or_mask": ("J", "", "its or-mask"),
+    "wdisp": ("E", "", "its sigma of a line in 1e-4 dex of wavelength"),
+    "sky": ("E", FITS_FLUX, "its sky"),
+    "sky_corrected": ("E", FITS_FLUX, "its sky times D, which it lacks"),
+}
+# image: (unit, dimensions, meaning)
+COADD_IMAGES = {
+    "CONTRIBUTIONS": (FITS_IVAR, "nexposure, npoint", "inverse variance that each exposure gave"),
+    "COVARIANCE": (FITS_VARIANCE, "6, npoint", "covariance of each point with itself and the next five"),
+}
+COADD_EXPOSURES = {
+    "CAMERA": ("2A", "", "camera"),
+    "EXPOSURE": ("J", "", "exposure number"),
+    "NREJECTED": ("J", "", "pixels that were rejected"),
+}
 
-    HDU 1, COADD: a row a point of the grid. HDU 2, CONTRIBUTIONS: 2D[nexposure, npoint], inverse variance. HDU 3,
-    COVARIANCE: 2D[6, npoint], of each point with itself and the next five. HDU 4, EXPOSURES: a row an exposure.
+
+DISTORTION_FIBERS = {
+    "FIBERID": ("J", "", "fiber number, 1-1000"),
+    "STATUS": ("9A", "", "measured, predicted by the plate's model, or unknown"),
+    **{f"C{order}": ("D", "", f"distort_c{order}; 0 where unknown") for order in range(3)},
+}
+
+
+def write_coadd(path: Pathlike, rebuilt: RebuiltCoadd, name: str = "all") -> None:
+    """Write an spCoadd file: the coadd in the layout of a spec file, the published one, what each exposure contributed,
+    covariance.
+
+    Parameters
+    ----------
+    path : path
+    rebuilt : RebuiltCoadd
+    name : str
+        Which exposures it is of: all, or the name of the subset.
+
+    Notes
+    -----
+    HDU 1, COADD: :data:`COADD_POINTS`. HDU 2, PUBLISHED: :data:`PUBLISHED_POINTS`. HDU 3 and 4: :data:`COADD_IMAGES`.
+    HDU 5, EXPOSURES: a row an exposure, :data:`COADD_EXPOSURES`.
     """
     spectrum, coadd = rebuilt.spectrum, rebuilt.coadd
     header = _header(spectrum)
     header["COADD"] = (name, "exposures: all, or a name")
-    table = [
-        ("LOGLAM", "D", "dex(Angstrom)", spectrum.loglam), ("FLUX", "E", FLUX, spectrum.flux),
-        ("IVAR", "E", f"1/({FLUX})2", spectrum.ivar), ("AND_MASK", "J", None, spectrum.and_mask),
-        ("OR_MASK", "J", None, spectrum.or_mask), ("WDISP", "E", None, spectrum.wdisp),
-        ("SKY", "E", FLUX, spectrum.sky), ("SKY_CORRECTED", "E", FLUX, rebuilt.corrected_sky),
-        ("DISTORT", "D", None, _distortion_or_one(rebuilt)), ("REBUILT_FLUX", "D", FLUX, coadd.flux),
-        ("REBUILT_IVAR", "D", f"1/({FLUX})2", coadd.ivar), ("REBUILT_AND_MASK", "J", None, coadd.and_mask),
-        ("REBUILT_OR_MASK", "J", None, coadd.or_mask), ("REBUILT_WDISP", "E", None, coadd.wdisp),
-        ("REBUILT_SKY", "E", FLUX, coadd.sky),
-        ("NEAR_END", "L", None, coadd.near_end),
-    ]  # fmt: skip
-    exposures = [
-        ("CAMERA", "2A", None, [exposure.camera for exposure in spectrum.exposures]),
-        ("EXPOSURE", "J", None, [exposure.expnum for exposure in spectrum.exposures]),
-        ("NREJECTED", "J", None, [int(rejected.sum()) for rejected in coadd.rejected]),
-    ]
+    ours = {column: getattr(coadd, column) for column in ("flux", "ivar", "and_mask", "or_mask", "wdisp", "sky")}
+    ours |= {"loglam": spectrum.loglam, "distort": _distortion_or_one(rebuilt), "near_end": coadd.near_end}
+    published = {column: getattr(spectrum, column) for column in PUBLISHED_POINTS if column != "sky_corrected"}
+    exposures = {
+        "CAMERA": [exposure.camera for exposure in spectrum.exposures],
+        "EXPOSURE": [exposure.expnum for exposure in spectrum.exposures],
+        "NREJECTED": [int(rejected.sum()) for rejected in coadd.rejected],
+    }
     hdus = [
         fits.PrimaryHDU(header=header),
-        _binary_table(table, "COADD"),
-        fits.ImageHDU(coadd.contributions.astype(">f4"), name="CONTRIBUTIONS"),
-        fits.ImageHDU(coadd.covariance.astype(">f4"), name="COVARIANCE"),
-        _binary_table(exposures, "EXPOSURES"),
+        described_table(COADD_POINTS, ours, "COADD"),
+        described_table(PUBLISHED_POINTS, published | {"sky_corrected": rebuilt.corrected_sky}, "PUBLISHED"),
     ]
+    for image, values in (("CONTRIBUTIONS", coadd.contributions), ("COVARIANCE", coadd.covariance)):
+        hdu = fits.ImageHDU(values.astype(">f4"), name=image)
+        hdu.header["BUNIT"], _, hdu.header["COMMENT"] = COADD_IMAGES[image]
+        hdus.append(hdu)
+    hdus.append(described_table(COADD_EXPOSURES, exposures, "EXPOSURES"))
     with replacing(path) as temporary:
         fits.HDUList(hdus).writeto(temporary, overwrite=True)
 
@@ -466,17 +515,15 @@ def _header(spectrum: CoaddSpectrum) -> fits.Header:
     header["MJD"] = (spectrum.mjd, "night of the observation")
     header["FIBERID"] = (spectrum.fiber, "fiber number")
     header["RELEASE"] = (spectrum.release, "data release")
+    if spectrum.vers2d:  # the two by which readers of spec files know one
+        header["TELESCOP"] = ("SDSS 2.5-M", "Sloan Digital Sky Survey")
+        header["VERS2D"] = (spectrum.vers2d, "version of idlspec2d that made the spec file")
+    header["BUNIT"] = (FITS_FLUX, "of the fluxes")
     if spectrum.simulated:
         header["SIMULATD"] = (True, "SIMULATED data, no observation")
     header["HISTORY"] = f"input {spectrum.source[0]}"
     header["HISTORY"] = f"  SHA-1 {spectrum.source[1]}"
     return header
-
-
-def _binary_table(columns: Sequence[tuple[str, str, str | None, Any]], name: str) -> fits.BinTableHDU:
-    return fits.BinTableHDU.from_columns(
-        [fits.Column(label, form, unit, array=np.asarray(array)) for label, form, unit, array in columns], name=name
-    )
 
 
 # ----------------------------------------------------------------------------------------------------- whole plates
@@ -575,10 +622,8 @@ def write_distortion(
     cards = {"CTYPE1": "LOG10", "CRVAL1": float(grid[0]), "CRPIX1": 1.0, "CD1_1": COADD_STEP}
     header.update(cards | {"PLATEID": int(first["plate"]), "MJD": int(first["mjd"]), "RELEASE": str(first["release"])})
     header["RECONSTR"] = (True, "RECONSTRUCTED from spec files")
-    columns = [
-        ("FIBERID", "J", None, np.arange(1000) + 1), ("STATUS", "9A", None, status),
-        *((f"C{order}", "D", None, np.nan_to_num(values)) for order, values in enumerate(coefficients)),
-    ]  # fmt: skip
+    columns = {"FIBERID": np.arange(1000) + 1, "STATUS": status}
+    columns |= {f"C{order}": np.nan_to_num(values) for order, values in enumerate(coefficients)}
     with replacing(path) as temporary:
-        hdus = [fits.PrimaryHDU(distort, header), _binary_table(columns, "FIBERS")]
+        hdus = [fits.PrimaryHDU(distort, header), described_table(DISTORTION_FIBERS, columns, "FIBERS")]
         fits.HDUList(hdus).writeto(temporary, overwrite=True)

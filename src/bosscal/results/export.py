@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import numpy as np
 from astropy.io import fits
 from numpy.typing import NDArray
@@ -12,13 +15,18 @@ from bosscal.calibration.measurement import measure
 from bosscal.noise.law import SKY_SUFFIX
 from bosscal.noise.laws import LAWS
 from bosscal.results.prediction import Prediction
-from bosscal.survey.exposure import BUNDLE, FLUX, FrameExposure
+from bosscal.survey.exposure import BUNDLE, FrameExposure
+
+# As the FITS standard wants units, which its readers else warn about.
+FITS_FLUX = "10**-17 erg s-1 cm-2 Angstrom-1"
+FITS_VARIANCE = "10**-34 erg2 s-2 cm-4 Angstrom-2"
+FITS_IVAR = "10**34 erg-2 s2 cm4 Angstrom2"
 
 # name of the HDU: (BUNIT, meaning), in the order of the file; all 2D[nfiber, nrow]
 IMAGES = {
     "LOGLAM": ("dex(Angstrom)", "log10 of the vacuum wavelength"),
-    "CALIB": (f"{FLUX}/electron", "flux per detected electron; 0: none"),
-    "ADDITIVE": (FLUX, "flux without electrons: flux = N_object CALIB + this"),
+    "CALIB": (f"{FITS_FLUX} electron-1", "flux per detected electron; 0: none"),
+    "ADDITIVE": (FITS_FLUX, "flux without electrons: flux = N_object CALIB + this"),
     "ELECTRONS": ("electron", "detected electrons per row, sky included"),
     "SKY": ("electron", "detected electrons of the sky that was subtracted"),
     "EVAR": ("electron2", "measured variance of the electrons; 0: no data"),
@@ -26,12 +34,24 @@ IMAGES = {
     "EVARSKY": ("electron2", "its sky-subtraction term"),
     "READNOIS": ("electron", "read noise per CCD pixel"),
     "SIGMA": ("pixel", "spatial width of the profile"),
+    "WAVEDISP": ("", "sigma of a line in 1e-4 dex of wavelength; 0: unknown"),
     "MASK": ("", "SPPIXMASK bits of the flux"),
 }
 
 
+# column of PLUGMAP: (FITS format, unit, meaning)
+PLUG_MAP = {
+    "FIBERID": ("J", "", "fiber number, 1-1000"),
+    "OBJTYPE": ("16A", "", "OBJTYPE of the plug map"),
+    "RA": ("D", "deg", "right ascension of the target"),
+    "DEC": ("D", "deg", "declination of the target"),
+    "XFOCAL": ("D", "mm", "XFOCAL of the plug map; NaN where unknown"),
+    "YFOCAL": ("D", "mm", "YFOCAL of the plug map; NaN where unknown"),
+}
+
 # images of few different values, or of none, and how each is compressed: the mask is largest and quickest by Rice
-COMPRESSED = {"ADDITIVE": "GZIP_1", "READNOIS": "GZIP_1", "MASK": "RICE_1"}
+COMPRESSED = {"ADDITIVE": "GZIP_1", "READNOIS": "GZIP_1", "WAVEDISP": "GZIP_2", "MASK": "RICE_1"}
+DISPERSION_STEP = 1 / 1024  # of WAVEDISP, which is known to a hundredth at best: it then compresses well
 GZIP_TIME = 4  # where a stream of gzip has its time, four bytes
 
 
@@ -53,6 +73,7 @@ def calibration_images(exposure: FrameExposure, prediction: Prediction) -> dict[
     images: dict[str, NDArray] = {name: np.zeros(shape, dtype=">f4") for name in IMAGES}
     images |= {"LOGLAM": np.empty(shape, dtype=">f8"), "MASK": exposure.mask.astype(">i4")}
     images["EVARSKY"][:] = prediction.sky_variance
+    images["WAVEDISP"][:] = np.round(exposure.dispersion / DISPERSION_STEP) * DISPERSION_STEP
     if prediction.additive is not None:
         images["ADDITIVE"][:] = prediction.additive
     for places in exposure.bundles():
@@ -113,7 +134,7 @@ def _forget_times(path: Pathlike) -> None:
     """Put 0 for the time that gzip notes in every tile of a compressed image: the same content is the same bytes."""
     with fits.open(path, disable_image_compression=True) as hdus:
         tables = [
-            (hdu.fileinfo()["datLoc"], hdu.header["NAXIS2"]) for hdu in hdus if hdu.header.get("ZCMPTYPE") == "GZIP_1"
+            (hdu.fileinfo()["datLoc"], hdu.header["NAXIS2"]) for hdu in hdus if hdu.header.get("ZCMPTYPE", "").startswith("GZIP")
         ]
     with open(path, "r+b") as stream:
         for begin, tiles in tables:
@@ -135,14 +156,34 @@ def _image(name: str, image: NDArray) -> fits.ImageHDU | fits.CompImageHDU:
 
 def _plug_map(exposure: FrameExposure) -> fits.BinTableHDU:
     """Who is at the end of each fiber, and where."""
-    columns = [
-        ("FIBERID", "J", None, exposure.fiber),
-        ("OBJTYPE", "16A", None, exposure.objtype),
-        ("RA", "D", "deg", exposure.ra),
-        ("DEC", "D", "deg", exposure.dec),
-        ("XFOCAL", "D", "mm", exposure.xfocal),
-        ("YFOCAL", "D", "mm", exposure.yfocal),
-    ]
-    return fits.BinTableHDU.from_columns(
-        [fits.Column(name, form, unit, array=array) for name, form, unit, array in columns], name="PLUGMAP"
+    return described_table(
+        PLUG_MAP,
+        {name: exposure.fiber if name == "FIBERID" else getattr(exposure, name.lower()) for name in PLUG_MAP},
+        "PLUGMAP",
     )
+
+
+def described_table(
+    columns: Mapping[str, tuple[str, str, str]], values: Mapping[str, Any], name: str
+) -> fits.BinTableHDU:
+    """A FITS table whose columns have units and, as TCOMM, meanings.
+
+    Parameters
+    ----------
+    columns : mapping
+        (FITS format, unit, meaning) of every column by name; an empty unit is none.
+    values : mapping of 1D[n]
+        By the same names.
+    name : str
+        EXTNAME.
+    """
+    hdu = fits.BinTableHDU.from_columns(
+        [
+            fits.Column(label, form, unit or None, array=np.asarray(values[label]))
+            for label, (form, unit, _) in columns.items()
+        ],
+        name=name,
+    )
+    for place, (_, _, meaning) in enumerate(columns.values(), start=1):
+        hdu.header[f"TCOMM{place}"] = meaning
+    return hdu

@@ -59,6 +59,12 @@ class Release(BaseModel):
         strict=False,
         description="list of the folders below RUN2D in which full spec files may lie, the first choice first",
     )
+    papers: tuple[str, ...] = Field(
+        default=(), strict=False, description="list of the papers to cite for the release's data, each in a line"
+    )
+    acknowledgment: str | None = Field(
+        default=None, pattern=URL_PATTERN, description="page with the survey's official acknowledgment; null for none"
+    )
     plates: Annotated[tuple[Plate, ...], AfterValidator(distinct)] | None = Field(
         default=None, strict=False, description="list of all plates of the release, if they are few; null otherwise"
     )
@@ -78,6 +84,27 @@ class Release(BaseModel):
         if self.plates is None or not self.has(plate, mjd):
             return False
         return plate not in self.first_nights or mjd is not None
+
+
+def citation(release: Release) -> list[str]:
+    """What a publication owes to the data of a release, in lines of plain text.
+
+    Parameters
+    ----------
+    release : Release
+
+    Returns
+    -------
+    list of str
+        That the data are simulated, or the papers to cite, one in a line, and where the survey's official
+        acknowledgment is, if the list of releases knows them.
+    """
+    if release.url is None:
+        return [f"{release.title}: simulated data; there is nothing to cite"]
+    lines = [f"{release.title}: please cite", *(f"  {paper}" for paper in release.papers)] if release.papers else []
+    if release.acknowledgment:
+        lines.append(f"and add the survey's acknowledgment, as it stands at {release.acknowledgment}")
+    return lines or [f"{release.title}: not known what to cite"]
 
 
 def read_releases(path: Path | str, laws: Collection[str] | None = None) -> dict[str, Release]:

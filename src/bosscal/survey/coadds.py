@@ -69,6 +69,7 @@ class CoaddSpectrum:
     photometry: dict[str, NDArray[np.float64]]
     exposures: tuple[ExposureSpectrum, ...]
     nonfinite: int = 0
+    vers2d: str = ""
 
 
 def read_coadd(path: Pathlike, name: str, release: str, plate: int, mjd: int, fiber: int) -> CoaddSpectrum:
@@ -129,6 +130,7 @@ def read_coadd(path: Pathlike, name: str, release: str, plate: int, mjd: int, fi
         xfocal=_one(of_target("XFOCAL")),
         yfocal=_one(of_target("YFOCAL")),
         simulated=bool(file.card(file.header(), "SIMULATD", False)),
+        vers2d=str(file.card(file.header(), "VERS2D", "")).strip(),
         source=(name, file.sha1),
         loglam=grid,
         and_mask=coadd["and_mask"].astype(np.int32),

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from bosscal.base.arrays import FLOATING, Arrays, Container, Field
 from bosscal.base.errors import UserError
 from bosscal.base.files import Pathlike
-from bosscal.survey.tracesets import Jump, TraceSet
+from bosscal.survey.tracesets import Jump, TraceSet, bin_size
 
 BUNDLE = 20  # fibers that are glued to the slit head together, and extracted together
 
@@ -65,6 +65,14 @@ OF_FRAMES = {
     "wave_coeff": Field(("nfiber", "nwave"), "f8", "dex(Angstrom)", "trace set of loglam: Legendre coefficients"),
     "wave_domain": Field(
         ("wave_domain",), "f8", "pixel", "its XMIN, XMAX and, in red, XJUMPLO, XJUMPHI, XJUMPVAL"
+    ),
+    "dispersion_coeff": Field(
+        ("nfiber", "ndispersion"), "f8", "pixel",
+        "trace set of the dispersion, sigma of a line in rows: coefficients, 0 where there are none; absent: unknown",
+        True,
+    ),
+    "dispersion_domain": Field(
+        ("dispersion_domain",), "f8", "pixel", "its XMIN, XMAX and, where there, the jump; absent: unknown", True
     ),
     "width_coeff": Field(("nfiber", "nwidth"), "f8", "pixel", "trace set of the spatial width: coefficients"),
     "width_domain": Field(("width_domain",), "f8", "pixel", "its XMIN, XMAX and, where there, the jump"),
@@ -218,7 +226,7 @@ class FrameExposure(CameraExposure):
         return self.trace_set("wave")(self.row) if stored is None else stored
 
     def trace_set(self, kind: str) -> TraceSet:
-        """The ``wave`` (loglam) or ``width`` (spatial sigma [pixels]) trace set."""
+        """The ``wave`` (loglam), ``width`` (spatial sigma [pixels]) or ``dispersion`` (sigma [rows]) trace set."""
         domain = self.arrays[f"{kind}_domain"]
         jump = Jump(*domain[2:]) if len(domain) > 2 else None
         return TraceSet(self.arrays[f"{kind}_coeff"], domain[0], domain[1], jump)
@@ -227,6 +235,15 @@ class FrameExposure(CameraExposure):
     def profile_width(self) -> NDArray[np.float64]:
         """Spatial width of the profile [pixels], 2D[nfiber, nrow]."""
         return self.trace_set("width")(self.row)
+
+    @property
+    def dispersion(self) -> NDArray[np.float64]:
+        """Sigma of the line-spread function in bins of 1e-4 in log10 wavelength, as WAVEDISP of an spCFrame,
+        2D[nfiber, nrow]; 0: unknown.
+        """
+        if "dispersion_coeff" not in self.arrays:
+            return np.zeros(self.flux.shape)
+        return self.trace_set("dispersion")(self.row) * bin_size(self.trace_set("wave"), self.row)
 
     @property
     def flat(self) -> NDArray[np.float32]:

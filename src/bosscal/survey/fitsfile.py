@@ -31,7 +31,7 @@ GZIP_FORMAT = 31  # zlib's number for a gzip file
 # that is not among these is, since most HDUs of the survey have none.
 HDU_NAMES = {
     "IVAR", "MASK", "ANDMASK", "ORMASK", "WAVELENGTH", "WAVEDISP", "PLUGMAP", "SKY", "X", "SUPERFLAT", "FIBERMASK",
-    "WIDTHSET", "COADD", "SPALL", "SPZLINE",
+    "WIDTHSET", "DISPSET", "COADD", "SPALL", "SPZLINE",
 }  # fmt: skip
 
 

@@ -165,6 +165,7 @@ def read_frames(paths: Sequence[Pathlike], names: Sequence[str], release: str, p
     wave, without_wave = _trace_set(file, 3, "WAVESET", fiber)
     cleaned.mark(without_wave)
     arrays |= {"row": np.arange(nrow)} | trace_set_arrays("wave", wave)
+    arrays |= _dispersion(file, fiber)
     arrays["quadrant"] = quadrant(arrays["row"], image(file, 7, "X", COLUMN), header.band)
     for index, name, hdu, bounds in (
         (0, "eflux", "", SIGNAL), (1, "eivar", "IVAR", IVAR), (6, "esky", "SKY", SIGNAL),
@@ -256,6 +257,18 @@ def _trace_set(file: FitsFile, index: int, name: str, fiber: NDArray[np.integer]
         )
     coeff, without = mended(trace_set.coeff, where, fiber)
     return replace(trace_set, coeff=coeff), without
+
+
+def _dispersion(file: FitsFile, fiber: NDArray[np.integer]) -> dict[str, NDArray[np.float64]]:
+    """The two arrays of the dispersion's trace set; none where the file has none that can be read.
+
+    Nothing but the spCalib file says it: what is wrong with it costs no pixel, and no exposure.
+    """
+    try:
+        trace_set, without = _trace_set(file, 4, "DISPSET", fiber)
+    except UserError:
+        return {}
+    return trace_set_arrays("dispersion", replace(trace_set, coeff=np.where(without, 0, trace_set.coeff)))
 
 
 def _stored_wavelengths(
