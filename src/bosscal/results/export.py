@@ -49,9 +49,11 @@ PLUG_MAP = {
     "YFOCAL": ("D", "mm", "YFOCAL of the plug map; NaN where unknown"),
 }
 
-# images of few different values, or of none, and how each is compressed: the mask is largest and quickest by Rice
-COMPRESSED = {"ADDITIVE": "GZIP_1", "READNOIS": "GZIP_1", "WAVEDISP": "GZIP_2", "MASK": "RICE_1"}
-DISPERSION_STEP = 1 / 1024  # of WAVEDISP, which is known to a hundredth at best: it then compresses well
+# Images of few different values, or of none, and how each is compressed: whole numbers are quickest by Rice.
+COMPRESSED = {"ADDITIVE": "GZIP_1", "READNOIS": "GZIP_1", "WAVEDISP": "RICE_1", "MASK": "RICE_1"}
+# Step of an image that is stored in whole numbers, which readers of FITS scale (BSCALE). The dispersion is known to a
+# hundredth at best.
+STEPS = {"WAVEDISP": 1 / 1024}
 GZIP_TIME = 4  # where a stream of gzip has its time, four bytes
 
 
@@ -73,7 +75,7 @@ def calibration_images(exposure: FrameExposure, prediction: Prediction) -> dict[
     images: dict[str, NDArray] = {name: np.zeros(shape, dtype=">f4") for name in IMAGES}
     images |= {"LOGLAM": np.empty(shape, dtype=">f8"), "MASK": exposure.mask.astype(">i4")}
     images["EVARSKY"][:] = prediction.sky_variance
-    images["WAVEDISP"][:] = np.round(exposure.dispersion / DISPERSION_STEP) * DISPERSION_STEP
+    images["WAVEDISP"][:] = exposure.dispersion
     if prediction.additive is not None:
         images["ADDITIVE"][:] = prediction.additive
     for places in exposure.bundles():
@@ -134,7 +136,9 @@ def _forget_times(path: Pathlike) -> None:
     """Put 0 for the time that gzip notes in every tile of a compressed image: the same content is the same bytes."""
     with fits.open(path, disable_image_compression=True) as hdus:
         tables = [
-            (hdu.fileinfo()["datLoc"], hdu.header["NAXIS2"]) for hdu in hdus if hdu.header.get("ZCMPTYPE", "").startswith("GZIP")
+            (hdu.fileinfo()["datLoc"], hdu.header["NAXIS2"])
+            for hdu in hdus
+            if hdu.header.get("ZCMPTYPE", "").startswith("GZIP")
         ]
     with open(path, "r+b") as stream:
         for begin, tiles in tables:
@@ -150,8 +154,14 @@ def _image(name: str, image: NDArray) -> fits.ImageHDU | fits.CompImageHDU:
     """An image, compressed without loss if it is one of few different values, which every reader of FITS unpacks."""
     if name not in COMPRESSED:
         return fits.ImageHDU(image, name=name)
+    step = STEPS.get(name)
+    if step:
+        image = np.round(image / step).astype(">i2")
     tiles = {"tile_shape": (min(BUNDLE, len(image)), image.shape[1]), "quantize_level": 0}
-    return fits.CompImageHDU(image, name=name, compression_type=COMPRESSED[name], **tiles)
+    hdu = fits.CompImageHDU(image, name=name, compression_type=COMPRESSED[name], **tiles)
+    if step:
+        hdu.header["BSCALE"] = step
+    return hdu
 
 
 def _plug_map(exposure: FrameExposure) -> fits.BinTableHDU:
