@@ -10,7 +10,7 @@ from astropy import units
 from astropy.io import fits
 from astropy.nddata import InverseVariance
 from astropy.table import Table
-from conftest import REPOSITORY
+from conftest import REPOSITORY, Workflow
 from simulated import frame_files
 from specutils import Spectrum, SpectrumList
 
@@ -209,3 +209,65 @@ def test_configurations_of_recipes_are_valid(text):
     """Protects who copies a configuration."""
     releases = read_releases(REPOSITORY / "workflow/releases.yaml", LAWS)
     assert read_configuration(yaml.safe_load(text), releases, []).targets
+
+
+# What the last configuration of a recipe makes, below results/; `steps` are all that it runs besides.
+MADE = {
+    "Three fibers of another exposure": [
+        f"figures/sim/6641-56383-{fiber:04d}-{camera}-00158843{kind}"
+        for fiber in (7, 100, 101)
+        for camera in ("b1", "r1")
+        for kind in (".png", "-noise.pdf", "-budget.png")
+    ],
+    "One object in two releases": [
+        "compare/dr14/6148-56209/releases-0743.ecsv", "figures/dr14/6148-56209-0743-releases.pdf",
+    ],
+    "A whole plate, and then one fiber of it": [
+        "figures/sim/6641-56383-0307-b1-00158842.png", "report/pages/plate-sim-6641-56383.html",
+    ],
+    "A coadd of half the exposures": [
+        "coadd/sim/6641-56383/spCoadd-6641-56383-0001.fits",
+        "coadd/sim/6641-56383/spCoadd-6641-56383-0001-first-half.fits",
+    ],
+}  # fmt: skip
+
+
+def configurations(heading):
+    """The configurations of a recipe, in its order."""
+    section = RECIPES.partition(f"## {heading}\n")[2].partition("\n## ")[0]
+    return [yaml.safe_load(block) for block in re.findall(r"```yaml\n(.*?)```", section, re.DOTALL)]
+
+
+def test_every_configuration_of_a_recipe_is_run():
+    """Protects recipes from configurations that no test runs."""
+    assert sum(len(configurations(heading)) for heading in MADE) == len(YAML)
+
+
+@pytest.mark.workflow
+@pytest.mark.slow
+@pytest.mark.parametrize("heading", MADE)
+def test_configurations_of_recipes_run(default_run, tmp_path, request, heading):
+    """Protects who runs a recipe: its configurations, one after the other in the same folder, make what it says; the
+    fiber that is added to a whole plate costs its figures, the summary and the report."""
+    workflow = default_run.copy(tmp_path)
+    for position, configuration in enumerate(configurations(heading)):
+        if "sim" not in yaml.safe_dump(configuration):
+            mirror = request.getfixturevalue("real_data")
+            configuration |= {"data": {"url": mirror.as_uri()}}
+        executed = workflow.configure(**configuration).executed()
+        if position:
+            assert executed == {"plot": 1, "summarize": 1, "report": 1}
+    for path in MADE[heading]:
+        assert (workflow.results / path).stat().st_size > 1000, path
+        assert not (workflow.results / path).read_bytes().startswith(b"bosscal: this was not made")
+
+
+@pytest.mark.workflow
+def test_a_configuration_is_checked_and_not_run(tmp_path):
+    """Protects the recipe: a dry run names the mistake, with status 1, and accepts what is right; nothing is made."""
+    workflow = Workflow(tmp_path).configure(release="sim", targets=[{"plate": 66, "fibers": [1]}])
+    process = workflow.run("--dry-run", check=False)
+    assert process.returncode == 1
+    assert re.search(r"bosscal: targets\[0\].plate: 66 is not allowed.*config.yaml, line 3", process.stdout)
+    workflow.configure(release="sim", targets=[{"plate": 6641, "fibers": [1]}]).run("--dry-run")
+    assert not workflow.results.exists()

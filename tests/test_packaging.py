@@ -246,6 +246,12 @@ def test_makefile_names_its_targets_and_needs_no_console_script():
         assert "$(CURDIR)" not in recipe  # a quote in it would end the shell's
 
 
+def test_clean_removes_no_result():
+    """Protects results from `make clean`, which docs/recipes.md says leaves them."""
+    assert "results" not in RECIPES["clean"]
+    assert "$(VENV)" in RECIPES["clean"]
+
+
 def workflow_steps():
     """(name of the job, step) of the automation."""
     for path in sorted((REPOSITORY / ".github/workflows").glob("*.yaml")):

@@ -2,8 +2,10 @@
 
 import gzip
 import importlib.util
+import json
 import re
 import shutil
+import time
 
 import notebook
 import numpy as np
@@ -405,17 +407,42 @@ def test_default_run_is_ok(default_run):
     assert size < 6_000_000
 
 
-def test_snakemakes_own_report_has_all_captions(default_run, tmp_path):
-    """Protects `snakemake --report`: a caption for every figure and table, each with its own spectrum."""
+def embedded(html, name):
+    """What Snakemake's report holds under a name, as JSON."""
+    start = f"var {name} = "
+    (place,) = (match.end() for match in re.finditer(re.escape(start) + r'(?={"results/|{"\w+": {")', html))
+    return json.JSONDecoder().raw_decode(html, place)[0]
+
+
+def test_snakemakes_own_report_is_short_and_complete(default_run, tmp_path):
+    """Protects `snakemake --report`: seconds, every figure and the summary once, each in the category of its kind, with
+    a short caption that says simulated, and nothing that only works in another folder."""
     path = tmp_path / "report.html"
+    begin = time.monotonic()
     default_run.run("--report", path)
+    assert time.monotonic() - begin < 30  # seconds, on a machine that does other things too
     html = path.read_text(encoding="utf-8")
     assert "Undefined substitution" not in html
     assert "system-message" not in html  # what a mistake in a caption becomes
-    for name in ("6641-56383-0001-b1-00158842", "6641-56383-0012-r1-00158842"):
-        assert html.count(name) > 3
-        for words in ("Six panels", "Error budget", "Noise"):
-            assert words in html
-        assert f"Spectrum {name} (sim)" in html
-    for words in ("what each of the tutorial", "One row per spectrum", "The whole analysis on one page", "simulated"):
-        assert words in html
+    found = embedded(html, "results")
+    figures = {str(file.relative_to(default_run.folder)) for file in (default_run.results / "figures").rglob("*.png")}
+    assert len(figures) == 15
+    assert set(found) == figures | {"results/compare/summary.ecsv"}
+    assert len({entry["data_uri"] for entry in found.values()}) == len(found)
+    words = dict(zip(("", "-budget", "-noise"), ("Six panels", "Error budget", "Noise"), strict=True))
+    categories = {"Summary": {"One row per spectrum": ["results/compare/summary.ecsv"]}, "Spectra": {}}
+    for suffix, kind in words.items():
+        of_kind = sorted(name for name in figures if re.search(rf"-\d{{8}}{suffix}\.png$", name))
+        categories["Spectra"][kind] = of_kind
+    listed = embedded(html, "categories")
+    assert {name: {kind: sorted(of) for kind, of in kinds.items()} for name, kinds in listed.items()} == categories
+    for name, entry in found.items():
+        caption = re.sub(r"<[^>]+>", "", entry["caption"])
+        assert 50 < len(caption) < 420, caption
+        assert "simulated" in caption
+        if name in figures:
+            spectrum = re.search(r"\d{4}-\d{5}-\d{4}-[br]\d-\d{8}", name)[0]
+            assert caption.startswith(f"Spectrum {spectrum} (sim)")
+            assert spectrum in entry["labels"]["target"]
+    assert "results/report/index.html" in html  # where the other report is
+    assert "<strong>simulated data</strong>, no observation" in html  # what it says of the whole

@@ -79,7 +79,8 @@ rule measure_coadd:
         report(
             "results/figures/{release}/{plate_mjd}-{fiber}-coadd.png",
             caption="../report/coadds.rst",
-            category="Figures",
+            category="Spectra",
+            subcategory="Distortion, coadd and repeats",
             labels={"target": "{release} {plate_mjd}-{fiber}", "figure": "Distortion, coadd and repeats"},
         ),
         "results/figures/{release}/{plate_mjd}-{fiber}-coadd.pdf",
@@ -172,6 +173,7 @@ rule fit_distortion:
             "results/figures/{release}/{plate_mjd}-distortion.png",
             caption="../report/focalplane.rst",
             category="Plates",
+            subcategory="Distortion of the plate",
             labels={"exposure": "{release} {plate_mjd}", "figure": "Distortion of the plate"},
         ),
         "results/figures/{release}/{plate_mjd}-distortion.pdf",
@@ -198,7 +200,12 @@ rule collect_coadds:
         coadds=f"{COMPARE}/coadds.ecsv",
         repeats=f"{COMPARE}/repeats.ecsv",
         correction=f"{COMPARE}/ivar_correction.ecsv",
-        png=report(f"{COMPARE}/ivar_correction.png", caption="../report/eta.rst", category="Plates"),
+        png=report(
+            f"{COMPARE}/ivar_correction.png",
+            caption="../report/eta.rst",
+            category="Summary",
+            subcategory="Correction of ivar",
+        ),
         pdf=f"{COMPARE}/ivar_correction.pdf",
         plates=f"{COMPARE}/plates.ecsv",
     log:

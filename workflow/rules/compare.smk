@@ -29,7 +29,12 @@ rule summarize:
         comparisons=get_comparisons,
         releases=get_release_comparisons,
     output:
-        report(f"{COMPARE}/summary.ecsv", caption="../report/summary.rst", category="Tables"),
+        report(
+            f"{COMPARE}/summary.ecsv",
+            caption="../report/summary.rst",
+            category="Summary",
+            subcategory="One row per spectrum",
+        ),
     log:
         f"{COMPARE.replace('results', 'results/logs', 1)}/summarize.log",
     benchmark:

@@ -9,6 +9,7 @@ def get_plate_figures(pattern, kinds_of_figures, label):
             f"{pattern}{kind.suffix}.png",
             caption=f"../report/{kind.module}.rst",
             category="Plates",
+            subcategory=kind.words,
             labels={"exposure": label, "figure": kind.words},
         )
         yield f"{pattern}{kind.suffix}.pdf"

@@ -10,7 +10,8 @@ def get_figures(products):
         yield report(
             f"{FIGURE}{kind.suffix}.png",
             caption=f"../report/{kind.module}.rst",
-            category="Figures",
+            category="Spectra",
+            subcategory=kind.words,
             labels={"target": "{release} {plate_mjd}-{fiber}-{exposure}", "figure": kind.words},
         )
         yield f"{FIGURE}{kind.suffix}.pdf"

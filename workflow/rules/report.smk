@@ -72,7 +72,7 @@ rule report:
         predictions=get_frame_predictions,
         coadds=lambda wildcards: [rules.collect_coadds.output.coadds] if get_spectra() else [],
     output:
-        report(f"{REPORT}/index.html", caption="../report/report.rst", category="Report"),
+        f"{REPORT}/index.html",
         directory(f"{REPORT}/pages"),
     log:
         f"{REPORT.replace('results', 'results/logs', 1)}/report.log",

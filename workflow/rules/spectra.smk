@@ -77,7 +77,8 @@ rule compare_releases:
         report(
             "results/figures/{release}/{plate_mjd}-{fiber}-releases.png",
             caption="../report/releases.rst",
-            category="Figures",
+            category="Spectra",
+            subcategory="Two releases",
             labels={"target": "{release} {plate_mjd}-{fiber}", "figure": "Two releases"},
         ),
         "results/figures/{release}/{plate_mjd}-{fiber}-releases.pdf",
