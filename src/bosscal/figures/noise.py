@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import cycle
 from typing import Any
 
 import numpy as np
@@ -12,9 +13,12 @@ from numpy.typing import NDArray
 
 from bosscal.figures.style import (
     BLACK,
+    DASH_DOT,
     DASHED,
+    DOTTED,
     EDGE,
     GREY,
+    LONG,
     NO_DATA,
     SKY,
     SOLID,
@@ -97,10 +101,12 @@ def _draw_ratios(
     axes: Axes, wave: NDArray, of_pixels: NDArray, medians: Mapping[str, tuple[NDArray, NDArray]], expected: str
 ) -> None:
     """The ratio of the pixels for the expected law, and running medians of it for the laws that matter."""
+    others = cycle((LONG, DASH_DOT, DOTTED))
     for name, (position, median) in medians.items():
+        dashes = SOLID if name == expected else next(others) if name.endswith(SKY_SUFFIX) else DASHED
         axes.plot(
             np.interp(position, np.arange(len(wave)), wave), median, color=law_of(name).color,
-            label=label_of(name), linestyle=SOLID if name.endswith(SKY_SUFFIX) else DASHED,
+            label=label_of(name), linestyle=dashes,
             linewidth=1.6 if name == expected else 0.9,
         )  # fmt: skip
     shown = mark_beyond(axes, wave, of_pixels) if look().limits == "data" else of_pixels

@@ -399,7 +399,7 @@ def save(figure: Figure, *paths: Pathlike) -> None:
 
 def _draw_points_as(figure: Figure, suffix: str) -> None:
     """Points as points where there are few enough for the format, else as an image."""
-    lines = [line for line in figure.findobj() if isinstance(line, Line2D) and line.get_linestyle() == "None"]
+    lines = [line for axes in figure.axes for line in axes.lines if line.get_linestyle() == "None"]
     number = sum(np.size(line.get_xdata()) for line in lines)
     for line in lines:
         line.set_rasterized(number > VECTOR_POINTS[suffix])
