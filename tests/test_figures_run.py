@@ -1,10 +1,20 @@
 """Figures as the workflow draws them: a panel alone by its name, other formats, no title."""
 
+import importlib.util
 import re
+from pathlib import Path
 
+import matplotlib
+import matplotlib.pyplot as plt
+import numpy as np
 import pytest
+from conftest import REPOSITORY
 from PIL import Image
 
+from bosscal import figures
+from bosscal.base.errors import UserError
+
+PYTHON = re.findall(r"```python\n(.*?)```", (REPOSITORY / "docs/figures.md").read_text(encoding="utf-8"), re.DOTALL)
 pytestmark = pytest.mark.workflow
 
 NAME = "figures/sim/6641-56383-0001-r1-00158842"
@@ -49,3 +59,48 @@ def test_an_unknown_panel_is_one_line(chosen):
     process = chosen.run(f"results/{NAME}-panel-fluks.pdf", check=False)
     assert process.returncode
     assert "MissingRuleException" in process.stdout
+
+
+@pytest.mark.parametrize("place", range(len(PYTHON)))
+def test_the_page_runs_as_it_stands(default_run, tmp_path, monkeypatch, place):
+    """Protects who copies from docs/figures.md: each block runs beside the results, and writes what it names."""
+    (tmp_path / "results").symlink_to(default_run.results)
+    monkeypatch.chdir(tmp_path)
+    matplotlib.use("agg")
+    exec(compile(PYTHON[place], "docs/figures.md", "exec"), {})
+    named = re.findall(r'"([\w-]+\.(?:pdf|png|svg))"', PYTHON[place])
+    assert named
+    for name in named:
+        assert (tmp_path / name).stat().st_size > 5000
+    plt.close("all")
+
+
+def test_the_gallery_is_as_it_is_drawn(default_run, tmp_path):
+    """Protects the gallery from showing figures of old code: its images are what the default run's results give, but
+    for what another version of the font's renderer makes of the letters."""
+    specification = importlib.util.spec_from_file_location("gallery", REPOSITORY / "docs/tables/gallery.py")
+    gallery = importlib.util.module_from_spec(specification)
+    specification.loader.exec_module(gallery)
+    gallery.main(default_run.results, tmp_path)
+    for name in gallery.IMAGES:
+        shown, drawn = (
+            np.asarray(Image.open(path).convert("L"), dtype=float)
+            for path in (REPOSITORY / name, tmp_path / Path(name).name)
+        )
+        assert shown.shape == drawn.shape, name
+        assert np.sqrt(np.mean((shown - drawn) ** 2)) < 6, name
+
+
+def test_mistakes_of_names_are_one_line(default_run):
+    """Protects users of the library from tracebacks that say nothing."""
+    for name, message in (
+        ("6641-56383-0001", "is no name of a spectrum; give RELEASE/PPPP"),
+        ("sim/6641-56383-0001-r1-00999999", "list it among the configuration's targets"),
+    ):
+        with pytest.raises(UserError, match=message):
+            figures.load(name, default_run.results)
+    spectrum = figures.load("sim/6641-56383-0001-r1-00158842", default_run.results)
+    with pytest.raises(UserError, match=r"figure 'nois' is not one .*give one of panels, budget, noise"):
+        figures.draw(spectrum, "nois")
+    with pytest.raises(UserError, match="panel 'fluks' is not known; give one of flux, electrons"):
+        figures.draw_panel(spectrum, "fluks")

@@ -63,7 +63,7 @@ def _draw_distortion(curve: Axes, residual: Axes, rebuilt: RebuiltCoadd, wavelen
     ratio = rebuilt.distortion_ratio
     known = np.isfinite(ratio)
     points: dict[str, Any] = {
-        "color": GREY, "linestyle": "none", "marker": ".", "markersize": 1.5, "markeredgewidth": 0,
+        "color": GREY, "linestyle": "none", "marker": ".", "markersize": 1.5, "markeredgewidth": 0, "zorder": 1.5,
     }  # fmt: skip
     curve.set_ylabel("Distortion D, sky of\nexposures / of coadd")
     residual.set_ylabel("Δ ln D\n[10⁻⁴]")

@@ -33,6 +33,7 @@ from bosscal.figures.style import (
     place_labels,
     running_median,
     say_instead,
+    tick_label_width,
 )
 from bosscal.noise.fit import compare
 from bosscal.noise.law import SKY_SUFFIX
@@ -44,9 +45,9 @@ RUNNING = 75  # pixels of the running median
 LEAST_RANGE = (0.9, 1.1)  # of the ratios on both axes, which else follow what is drawn
 TUTORIAL_RANGE = (0.6, 1.6)
 # Room around the panels, for labels and a legend of two rows [inch].
-ROOM: dict[str, Any] = {"left": 0.5, "right": 0.44, "bottom": 0.52, "between": (0, 1.5)}
+ROOM: dict[str, Any] = {"left": 0.58, "right": 0.44, "bottom": 0.52, "between": (0, 1.5)}
 ABOVE = 0.32
-LABEL_PLACES = (0.21, 0.27)  # distances of the axis labels below and beside a panel [inch]
+BELOW, BESIDE = 0.21, 0.1  # distances of axis labels, to the latter of which the width of tick labels comes [inch]
 
 
 def draw(spectrum: Spectrum) -> Figure:
@@ -92,8 +93,8 @@ def draw(spectrum: Spectrum) -> Figure:
     ratio.set_xlim(wave.min(), wave.max())
     ratio.locator_params(axis="x", nbins=6)
     legend_above(ratio, figure.get_figwidth() - ROOM["left"] - EDGE)
-    for axes in (ratio, ranking):
-        place_labels(axes, *LABEL_PLACES)
+    place_labels(ratio, BELOW, BESIDE + tick_label_width(ratio))
+    place_labels(ranking, BELOW, BESIDE)
     return finish(figure, spectrum.title, simulated)
 
 
