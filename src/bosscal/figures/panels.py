@@ -128,10 +128,6 @@ class Curve:
     values: NDArray
     looks: dict[str, Any] = field(default_factory=dict)
 
-    @property
-    def is_dots(self) -> bool:
-        return "marker" in self.looks
-
 
 def _rows(spectrum: Spectrum) -> dict[str, Any]:
     """What the panels show, each 1D[nrow] over the rows that have any of it; None where the product lacks it."""
