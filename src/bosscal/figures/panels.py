@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.patheffects import Normal, Stroke
 from numpy.typing import NDArray
 
 from bosscal.base.errors import UserError
@@ -59,6 +60,8 @@ ROW_HEIGHT = {"page": 2.62, "column": 2.75}  # of a panel with all around it [in
 
 # Measured pixels are dots, and what is on top is smaller and darker; what is predicted for them is a line.
 DOTS: dict[str, Any] = {"linestyle": "none", "marker": ".", "markeredgewidth": 0}
+HALO = [Stroke(linewidth=1.7, foreground="white"), Normal()]  # or a line is lost among dots in grey print
+PREDICTED: dict[str, Any] = {"color": BLUE, "linewidth": 0.9, "median": True, "path_effects": HALO}
 LARGE, SMALL = DOTS | {"markersize": 2.6}, DOTS | {"markersize": 1.5}
 
 
@@ -234,11 +237,11 @@ def _flux(panel: Axes, rows: Mapping[str, Any]) -> None:
     observed, good = _where(rows["flux"] + rows["sky"], rows["good"]), rows["good"]
     curves = [
         Curve("flux + sky", observed, SMALL | {"color": BLACK}),
-        Curve("variance", _where(rows["var"], good), SMALL | {"color": RED}),
+        Curve("variance", _where(rows["var"], good), LARGE | {"color": ORANGE}),
     ]
     if rows["var_pred"] is not None:
         predicted = _where(rows["var_pred"], good & rows["egood"])
-        curves.append(Curve("from eflux", predicted, {"color": BLUE, "linewidth": 0.9, "median": True}))
+        curves.append(Curve("from eflux", predicted, PREDICTED))
     _plot(panel, rows["wave"], curves, _top(observed, 99))
     panel.set_ylabel(f"Flux [{FLUX_UNIT}]\nand its variance [flux²]")
 
@@ -246,13 +249,17 @@ def _flux(panel: Axes, rows: Mapping[str, Any]) -> None:
 def _electrons(panel: Axes, rows: Mapping[str, Any]) -> None:
     good = rows["egood"]
     curves = [
-        Curve("variance", _where(rows["evar"], good), LARGE | {"color": RED}),
+        Curve("variance", _where(rows["evar"], good), LARGE | {"color": ORANGE}),
         Curve("electrons", _where(rows["electrons"], good), SMALL | {"color": BLACK}),
-        Curve("predicted", _where(rows["evar_pred"], good), {"color": SKY, "linewidth": 0.9, "median": True}),
+        Curve(
+            "predicted",
+            _where(rows["evar_pred"], good),
+            PREDICTED,
+        ),
     ]
     if rows["floor"] is not None:
         floor = _where(rows["floor"], good & (rows["floor"] > 0))
-        curves.append(Curve("floor", floor, {"color": ORANGE, "linestyle": DASH_DOT, "median": True}))
+        curves.append(Curve("floor", floor, {"color": PINK, "linestyle": DASH_DOT, "median": True}))
     curves.append(Curve("read noise", rows["readnoise"], {"color": GREEN, "linestyle": DASHED}))
     _plot(panel, rows["wave"], curves, _top(rows["evar"], 99))
     panel.set_ylabel("Detected electrons [e⁻]\nand their variance [(e⁻)²]")
@@ -307,9 +314,9 @@ def _excess(panel: Axes, rows: Mapping[str, Any]) -> None:
     top = _top(_where(excess_rms, good & (excess > 0)), 95)
     if rows["floor"] is not None:
         floor_rms = _where(np.sqrt(rows["floor"]), good & (rows["floor"] > 0))
-        curves.append(Curve("3 % floor", floor_rms, {"color": ORANGE, "linestyle": DASH_DOT, "median": True}))
+        curves.append(Curve("3 % floor", floor_rms, {"color": PINK, "linestyle": DASH_DOT, "median": True}))
         top = max(top, _top(floor_rms, 95))
-    curves.append(Curve("read noise", rows["readnoise"], {"color": RED}))
+    curves.append(Curve("read noise", rows["readnoise"], {"color": RED, "path_effects": HALO}))
     _plot(panel, rows["wave"], curves, top)
     panel.set_ylabel("Excess rms over shot noise [e⁻]")
 
@@ -340,7 +347,7 @@ def _variances(panel: Axes, rows: Mapping[str, Any]) -> None:
     for label, values, looks in clouds:
         shown = values if look().limits == "tutorial" else np.where(values < panel.get_ylim()[0], np.nan, values)
         panel.plot(predicted, shown, label=label, **looks)
-    panel.plot(equal, equal, color=ORANGE, linestyle=DASHED, label="equal")
+    panel.plot(equal, equal, color=RED, linestyle=DASHED, label="equal", path_effects=HALO)
     if look().limits == "data":
         mark_beyond(panel, *(np.concatenate(each) for each in ([predicted] * len(clouds), [c[1] for c in clouds])))
 
