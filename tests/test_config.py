@@ -1,6 +1,7 @@
 """The configuration: mistakes are one line each, naming the key and what would be right; its documents are current."""
 
 import copy
+import dataclasses
 import json
 import re
 import shutil
@@ -14,6 +15,8 @@ from astropy.table import Table
 from conftest import REPOSITORY
 
 from bosscal.base.errors import UserError
+from bosscal.figures.kinds import PANELS
+from bosscal.figures.style import Look
 from bosscal.noise.laws import LAWS
 from bosscal.run import configuration
 from bosscal.run.configuration import Configuration, Data, TargetEntry, read_configuration
@@ -71,6 +74,10 @@ def test_defaults_are_filled_in():
             "table": None,
             "query": None,
             "mask_allow": (),
+            "figures": {
+                "formats": ("png", "pdf"), "page_width": 7.0, "column_width": 3.35, "panels": None, "limits": "data",
+                "title": True,
+            },
             "keep_intermediates": True,
         }  # fmt: skip
 
@@ -274,7 +281,9 @@ def test_table_lists_every_key_and_release():
         "targets[].fibers", "targets[].bands", "targets[].exposures", "targets[].products", "targets[].coadd[].name",
         "targets[].coadd[].exposures", "targets[].coadd[].cameras", "table",
         *(f"query.{key}" for key in ("release", "plates", "mjd", "quality", "programmes", "ra", "dec", "fibers")),
-        "query.bands", "query.exposures", "query.products", "mask_allow", "keep_intermediates",
+        "query.bands", "query.exposures", "query.products", "mask_allow",
+        *(f"figures.{key}" for key in ("formats", "page_width", "column_width", "panels", "limits", "title")),
+        "keep_intermediates",
     ]  # fmt: skip
     assert {len(row) for row in rows} == {3}
     assert all(row[2].strip("| ") for row in rows)
@@ -477,3 +486,35 @@ def test_every_release_says_what_to_cite():
         assert release.acknowledgment in readme
     mine = RELEASES["dr12"].model_copy(update={"title": "mine", "papers": (), "acknowledgment": None})
     assert citation(mine) == ["mine: not known what to cite"]
+
+
+@pytest.mark.parametrize(
+    ("keys", "message"),
+    [
+        ({"formats": ["pdf"]}, "figures.formats: png is missing: the report shows it; add it to the list"),
+        ({"formats": ["png", "eps"]}, "figures.formats[1]: 'eps' is not allowed; give list of the formats"),
+        ({"formats": ["png", "png"]}, "figures.formats: 'png' is listed twice; remove one"),
+        (
+            {"page_width": 3},
+            "figures.page_width: 3.0 is not allowed; give width of figures of several panels [inch], 6.8 to 7.6",
+        ),
+        ({"panels": ["noise", "fluks"]}, "figures.panels: 'fluks' is no panel; did you mean 'flux'?"),
+        ({"limits": "tutorials"}, "figures.limits: 'tutorials' is not allowed; give data: axes hold all"),
+    ],
+)
+def test_mistakes_about_figures_are_named(keys, message):
+    """Protects whoever prepares a paper from figures that are not as they were meant."""
+    with pytest.raises(UserError) as caught:
+        read_configuration(DEFAULT | {"figures": keys}, RELEASES, mask_bits(), panels=PANELS)
+    assert str(caught.value).startswith(message)
+
+
+def test_what_is_chosen_of_figures_is_what_they_are_drawn_with():
+    """Protects the way from the configuration to the figures: all keys but the formats are those of the look."""
+    chosen = read_configuration(
+        DEFAULT | {"figures": {"page_width": 7, "panels": ["flux"], "title": False}}, RELEASES, [], panels=PANELS
+    ).figures
+    assert (chosen.page_width, chosen.panels, chosen.title) == (7.0, ("flux",), False)
+    known = {field.name: field.default for field in dataclasses.fields(Look)}
+    defaults = Configuration.model_fields["figures"].default.model_dump(exclude={"formats"})
+    assert defaults | {"panels": ()} == known

@@ -4,17 +4,20 @@ import re
 
 import numpy as np
 import pytest
+from bossdata.bits import SPPIXMASK
 from conftest import REPOSITORY
 from PIL import Image
 from simulated import HEADER
 
 from bosscal import simulation
 from bosscal.base.discovery import import_one
+from bosscal.base.errors import UserError
 from bosscal.calibration.measurement import measure
-from bosscal.figures import kinds, noise, panels
+from bosscal.figures import budget, kinds, noise, panels
 from bosscal.figures.drawing import draw_plate, draw_spectrum
-from bosscal.figures.noise import RUNNING, running_median
-from bosscal.figures.style import DPI, new_figure, power_of_ten, save, style
+from bosscal.figures.noise import RUNNING
+from bosscal.figures.panels import BLOCK
+from bosscal.figures.style import DPI, new_figure, power_of_ten, running_median, save, style
 from bosscal.noise.laws import LAWS, PREDICTIONS, label_of
 from bosscal.results.prediction import predict
 from bosscal.results.spectrum import Spectrum
@@ -111,15 +114,19 @@ def test_same_figure_same_bytes(tmp_path):
     """Protects reproducibility: no date in PNG or PDF, whichever is written first, in the size that was asked for."""
     with style():
         for name in ("a", "b"):
-            figure = new_figure(2, 1.5)
-            figure.subplots().plot([1, 2], [3, 4], label="Å ⁻¹")
-            files = [tmp_path / f"{name}.png", tmp_path / f"{name}.pdf"]
+            figure = new_figure("column", 1.5)
+            figure.subplots().plot([1, 2], [3, 4], ".", label="Å ⁻¹")
+            files = [tmp_path / f"{name}.{suffix}" for suffix in ("png", "pdf", "svg")]
             save(figure, *(files if name == "a" else reversed(files)))
-    for suffix in ("png", "pdf"):
+    for suffix in ("png", "pdf", "svg"):
         assert (tmp_path / f"a.{suffix}").read_bytes() == (tmp_path / f"b.{suffix}").read_bytes()
     with Image.open(tmp_path / "a.png") as image:
-        assert image.size == (2 * DPI, 1.5 * DPI)
-    assert (tmp_path / "a.pdf").read_bytes().startswith(b"%PDF")
+        assert image.size == (3.35 * DPI, 1.5 * DPI)
+    pdf = (tmp_path / "a.pdf").read_bytes()
+    assert pdf.startswith(b"%PDF")
+    # journals ask for fonts that are embedded as TrueType, and refuse type 3
+    assert b"/FontFile2" in pdf
+    assert b"/Type3" not in pdf
 
 
 def test_powers_of_ten_are_written_with_characters():
@@ -131,10 +138,10 @@ def test_powers_of_ten_are_written_with_characters():
 
 
 @pytest.mark.usefixtures("styled")
-@pytest.mark.parametrize("which", ["lit", "dead", "of_spec_file"])
+@pytest.mark.parametrize("which", ["lit", "of_spec_file"])
 def test_figures_say_what_they_show(request, which):
     """Protects figures that leave the report: every axis has a unit or is a ratio, the data are called simulated, the
-    title is the spectrum's, and a fiber without data is drawn as such."""
+    title is the spectrum's."""
     spectrum = request.getfixturevalue(which)
     six, of_noise = panels.draw(spectrum), noise.draw(spectrum)
     assert len(six.axes) == 6
@@ -144,9 +151,21 @@ def test_figures_say_what_they_show(request, which):
     for axes in (*six.axes, *of_noise.axes):
         assert WITH_UNIT.search(axes.get_xlabel()), axes.get_xlabel()
         assert not axes.get_ylabel() or WITH_UNIT.search(axes.get_ylabel()), axes.get_ylabel()
-    empty = which == "dead"
-    assert ("no pixel with data" in texts(six.axes[0])) == empty
-    assert ("too few pixels with data" in texts(of_noise.axes[0])) == empty
+
+
+@pytest.mark.usefixtures("styled")
+def test_a_dead_fiber_says_why(dead):
+    """Protects readers from axes that were made up: there are none, and the bits that made the fiber dead are named,
+    as the plug map of the simulation has them."""
+    assert dead.exposure.fibermask[0] == SPPIXMASK.BADTRACE | SPPIXMASK.BADFLAT
+    for figure in (panels.draw(dead), budget.draw(dead), noise.draw(dead), panels.draw_panel(dead, "flux")):
+        assert figure.axes == []
+        said = " ".join(" ".join(texts(figure)).split())
+        assert "SIMULATED DATA" in said
+        assert "Mask bits of the fiber in the flat: BADTRACE, BADFLAT." in said
+        assert f"NODATA ({dead.exposure.row.size})" in said
+    with pytest.raises(UserError, match="no pixel with data"):
+        panels.draw_panel(dead, "flux", new_figure("column", 2).subplots())
 
 
 def curves(panel):
@@ -154,19 +173,32 @@ def curves(panel):
     return {line.get_label(): np.asarray(line.get_ydata()) for line in panel.lines}
 
 
+def rows_shown(panel, spectrum):
+    """The rows of a spectrum between the ends of a panel, and its measured pixels in them."""
+    low, high = panel.get_xlim()
+    wave = 10 ** spectrum.exposure.loglam[0]
+    return np.flatnonzero((wave >= low) & (wave <= high))
+
+
 @pytest.mark.usefixtures("styled")
 def test_panels_show_the_numbers(lit):
     """Protects the six panels: each curve is the quantity that its label names, and masked pixels are left out."""
-    flux, electrons, flats, calibration, excess, _ = map(curves, panels.draw(lit).axes)
+    axes = panels.draw(lit).axes
+    flux, electrons, flats, calibration, excess, _ = map(curves, axes)
     exposure, measurement = lit.exposure, lit.measurement
-    good = measurement.good[0]
-    shown = flux["flux + sky"]
-    np.testing.assert_array_equal(np.isfinite(shown), good)
-    np.testing.assert_allclose(shown[good], (exposure.flux + exposure.sky)[0][good], rtol=1e-6)
-    usable = measurement.good_electrons[0]
-    np.testing.assert_array_equal(electrons["electrons"][usable], measurement.electrons[0][usable])
-    np.testing.assert_allclose(electrons["predicted"][usable], lit.variances["tutorial"][0][usable], rtol=1e-6)
-    np.testing.assert_allclose(flats["both"], exposure.superflat[0].astype(float) * exposure.fiberflat[0], rtol=1e-6)
+    rows = rows_shown(axes[0], lit)
+    good, usable = measurement.good[0][rows], measurement.good_electrons[0][rows]
+    for shown, values, wanted, low in (
+        (flux["flux + sky"], (exposure.flux + exposure.sky)[0][rows], good, axes[0].get_ylim()[0]),
+        (electrons["electrons"], measurement.electrons[0][rows], usable, axes[1].get_ylim()[0]),
+    ):
+        drawn = wanted & (values >= low)
+        np.testing.assert_array_equal(np.isfinite(shown), drawn)
+        np.testing.assert_allclose(shown[drawn], values[drawn], rtol=1e-6)
+    predicted = lit.variances["tutorial"][0][rows][usable]
+    assert electrons["predicted"][3] == pytest.approx(np.median(predicted[3 * BLOCK : 4 * BLOCK]))
+    both = exposure.superflat[0].astype(float) * exposure.fiberflat[0]
+    np.testing.assert_allclose(flats["both"], both[rows], rtol=1e-6)
     assert set(calibration) == {"5/spcalib", "corr", "distort", "R", "all"}
     assert "3 % floor" not in electrons  # frames have none yet
     assert "√(variance − electrons)" in excess
@@ -179,8 +211,10 @@ def test_panels_of_a_spec_file_say_what_is_missing(of_spec_file):
     assert texts(axes[2]) == ["flat fields:\nnot in a spec file"]
     assert list(curves(axes[3])) == ["applied; components not in a spec file"]
     assert "from eflux" not in curves(axes[0])
-    good, floor = of_spec_file.measurement.good_electrons[0], of_spec_file.measurement.floor[0]
-    np.testing.assert_array_equal(curves(axes[1])["floor"][good], floor[good])
+    measurement = of_spec_file.measurement
+    good, floor = measurement.good_electrons[0], measurement.floor[0]
+    floor = floor[good & (floor > 0)]
+    assert curves(axes[1])["floor"][3] == pytest.approx(np.median(floor[3 * BLOCK : 4 * BLOCK]))
 
 
 # ------------------------------------------------------------------------------------------------------------ noise

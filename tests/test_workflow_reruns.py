@@ -106,6 +106,17 @@ def test_other_harmless_bits_rerun_from_calibrate(rerun):
     assert planned == {"calibrate": 3, "compare": 3, "write_calib": 3, "plot": 4, "summarize": 1, "report": 1}
 
 
+def test_other_looks_of_figures_rerun_what_draws(rerun):
+    """Protects the numbers' time from the looks: what is chosen of figures has the figures drawn again, and the report,
+    which shows them and the configuration."""
+    try:
+        for chosen in ({"title": False}, {"formats": ["png", "svg"]}, {"limits": "tutorial", "panels": ["flux"]}):
+            rerun.configure(release="sim", targets=rerun.targets, figures=chosen)
+            assert rerun.planned() == {"plot": 4, "report": 1}, chosen
+    finally:
+        rerun.configure(release="sim", targets=rerun.targets)
+
+
 # ------------------------------------------------------------------------------------------------------ the code
 
 

@@ -185,7 +185,7 @@ BY_HAND = [
     (GOOD.replace("fibers", "fibres"), "targets[0].fibres: unknown key; did you mean 'fibers'?"),
     (
         GOOD + "yes: 1\n",
-        "yes: unknown key (known here: release, data, targets, table, query, mask_allow, keep_intermediates) (config",
+        "yes: unknown key (known here: release, data, targets, table, query, mask_allow, figures, keep_intermediates) ",
     ),
     (GOOD + "x" * 900 + ": 1\n", "x" * 100 + "…: unknown key"),
     (
@@ -363,7 +363,7 @@ def test_values_come_together_as_in_snakemake(folder):
     (folder / "a.yaml").write_text("data: {url: {sim: 'http://b'}}\ntargets: [{plate: 4000, fibers: all}]\n")
     (folder / "b.yaml").write_text("data: {url: {dr12: 'http://c'}}\nmask_allow:\n")
     configuration, (request,), _ = checked(["a.yaml", "b.yaml"], ["data={mirror: there}", "release=dr12"])
-    assert configuration.model_dump(exclude={"targets"}) == {
+    assert configuration.model_dump(exclude={"targets", "figures"}) == {
         "release": "dr12",
         "data": {"url": {"sim": "http://b", "dr12": "http://c"}, "mirror": "there"},
         "table": None,

@@ -83,7 +83,7 @@ rule measure_coadd:
             subcategory="Distortion, coadd and repeats",
             labels={"target": "{release} {plate_mjd}-{fiber}", "figure": "Distortion, coadd and repeats"},
         ),
-        "results/figures/{release}/{plate_mjd}-{fiber}-coadd.pdf",
+        *in_formats("results/figures/{release}/{plate_mjd}-{fiber}-coadd"),
     log:
         "results/logs/measure_coadd/{release}/{plate_mjd}/{fiber}.log",
     benchmark:
@@ -95,6 +95,7 @@ rule measure_coadd:
     params:
         failed_before=failed_before("measure_coadd"),
         code=code("measure_coadd.py"),
+        look=LOOK,
         name=get_spec_name,
         run2d=lambda wildcards: RELEASES[wildcards.release].run2d,
         noise_law=lambda wildcards: RELEASES[wildcards.release].noise_law,
@@ -176,7 +177,7 @@ rule fit_distortion:
             subcategory="Distortion of the plate",
             labels={"exposure": "{release} {plate_mjd}", "figure": "Distortion of the plate"},
         ),
-        "results/figures/{release}/{plate_mjd}-distortion.pdf",
+        *in_formats("results/figures/{release}/{plate_mjd}-distortion"),
     log:
         "results/logs/fit_distortion/{release}/{plate_mjd}.log",
     benchmark:
@@ -186,6 +187,7 @@ rule fit_distortion:
     params:
         failed_before=failed_before("fit_distortion"),
         code=code("fit_distortion.py"),
+        look=LOOK,
     script:
         "../scripts/fit_distortion.py"
 
@@ -197,6 +199,7 @@ rule collect_coadds:
         bins=lambda wildcards: get_coadd_tables("eta"),
         plates=get_plate_tables,
     output:
+        *in_formats(f"{COMPARE}/ivar_correction"),
         coadds=f"{COMPARE}/coadds.ecsv",
         repeats=f"{COMPARE}/repeats.ecsv",
         correction=f"{COMPARE}/ivar_correction.ecsv",
@@ -206,7 +209,6 @@ rule collect_coadds:
             category="Summary",
             subcategory="Correction of ivar",
         ),
-        pdf=f"{COMPARE}/ivar_correction.pdf",
         plates=f"{COMPARE}/plates.ecsv",
     log:
         f"{COMPARE.replace('results', 'results/logs', 1)}/collect_coadds.log",
@@ -217,6 +219,7 @@ rule collect_coadds:
     params:
         failed_before=failed_before("collect_coadds", f"{COMPARE}/coadds.ecsv"),
         code=code("collect_coadds.py"),
+        look=LOOK,
     script:
         "../scripts/collect_coadds.py"
 

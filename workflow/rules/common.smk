@@ -62,7 +62,7 @@ with user_errors():
         config.update(WRITTEN.values)
         if os.path.exists("config.yaml"):
             workflow.configfiles.append("config.yaml")  # for reports, and for jobs far away
-    CONFIGURATION = read_configuration(config, RELEASES, paths.mask_bits(), WRITTEN)
+    CONFIGURATION = read_configuration(config, RELEASES, paths.mask_bits(), WRITTEN, kinds.PANELS)
     QUERY = CONFIGURATION.query
     ENTRIES, PLACES = (
         read_target_table(CONFIGURATION.table, RELEASES, CONFIGURATION.release) if CONFIGURATION.table else ([], [])
@@ -121,6 +121,16 @@ def failed_before(rule, *outputs, judges=()):
 def code(script):
     """Digest of a script and of all it imports of bosscal: an edit reruns the rules that it concerns."""
     return code_digest(WORKFLOW / "workflow/scripts" / script)
+
+
+# How figures are drawn: a parameter of the steps that draw, and of no others.
+FORMATS = CONFIGURATION.figures.formats
+LOOK = CONFIGURATION.figures.model_dump(exclude={"formats", "panels"}, exclude_none=True)
+
+
+def in_formats(stem):
+    """Outputs: a figure in each format but PNG, which stands for it in the report."""
+    return [f"{stem}.{form}" for form in FORMATS if form != "png"]
 
 
 def intermediate(path):

@@ -3,7 +3,7 @@
 
 
 def get_plate_figures(pattern, kinds_of_figures, label):
-    """Outputs: every kind of figure as PNG, for Snakemake's report too, and as PDF."""
+    """Outputs: every kind of figure as PNG, for Snakemake's report too, and in the other formats."""
     for kind in kinds_of_figures:
         yield report(
             f"{pattern}{kind.suffix}.png",
@@ -12,7 +12,7 @@ def get_plate_figures(pattern, kinds_of_figures, label):
             subcategory=kind.words,
             labels={"exposure": label, "figure": kind.words},
         )
-        yield f"{pattern}{kind.suffix}.pdf"
+        yield from in_formats(f"{pattern}{kind.suffix}")
 
 
 rule plot_exposure:
@@ -38,6 +38,7 @@ rule plot_exposure:
     params:
         failed_before=failed_before("plot_exposure"),
         code=code("plot_exposure.py"),
+        look=LOOK,
         mask_bits=paths.mask_bits(),
     script:
         "../scripts/plot_exposure.py"
@@ -60,6 +61,7 @@ rule plot_plate:
     params:
         failed_before=failed_before("plot_plate"),
         code=code("plot_plate.py"),
+        look=LOOK,
     script:
         "../scripts/plot_plate.py"
 

@@ -1,11 +1,12 @@
 # Figures of single spectra, all kinds of one target in one job: starting to draw takes longer than drawing.
 # bosscal.figures.kinds lists the kinds.
 
+LOOK_OF_PANELS = LOOK | {"panels": CONFIGURATION.figures.panels or ()}
 FIGURE = "results/figures/{release}/{plate_mjd}-{fiber}-{exposure}"
 
 
 def get_figures(products):
-    """Outputs: every kind of figure as PNG, for Snakemake's report too, and as PDF."""
+    """Outputs: every kind of figure as PNG, for Snakemake's report too, and in the other formats."""
     for kind in kinds.of_spectra(products):
         yield report(
             f"{FIGURE}{kind.suffix}.png",
@@ -14,7 +15,7 @@ def get_figures(products):
             subcategory=kind.words,
             labels={"target": "{release} {plate_mjd}-{fiber}-{exposure}", "figure": kind.words},
         )
-        yield f"{FIGURE}{kind.suffix}.pdf"
+        yield from in_formats(f"{FIGURE}{kind.suffix}")
 
 
 def releases_of(products):
@@ -66,6 +67,7 @@ rule plot:
     params:
         failed_before=failed_before("plot"),
         code=code("plot.py"),
+        look=LOOK_OF_PANELS,
         target=lambda wildcards: get_target(wildcards).to_dict(),
     script:
         "../scripts/plot.py"
@@ -89,9 +91,44 @@ rule plot_spec:
     params:
         failed_before=failed_before("plot_spec"),
         code=code("plot_spec.py"),
+        look=LOOK_OF_PANELS,
         target=lambda wildcards: get_target(wildcards).to_dict(),
         # Written beside the input, by the same job.
         exposure=get_step("extract_frame"),
         prediction=get_step("calibrate"),
     script:
         "../scripts/plot_spec.py"
+
+
+def get_panel_inputs(wildcards):
+    """The npz of a target from frames; of one from a spec file the table that is written with them."""
+    target = get_target(wildcards)
+    if target.products == "spec":
+        return {"record": f"results/compare/{target.folder}/spec-{target.fiber:04d}.ecsv"}
+    return {"exposure": get_step("extract_frame")(wildcards), "prediction": get_step("calibrate")(wildcards)}
+
+
+# One of the six panels alone, as wide as a column, when it is asked for by its name.
+rule plot_panel:
+    input:
+        unpack(get_panel_inputs),
+    output:
+        f"{FIGURE}{kinds.PANEL_INFIX}{{panel}}.{{form}}",
+    log:
+        "results/logs/plot_panel/{release}/{plate_mjd}/{exposure}-{fiber}-{panel}-{form}.log",
+    benchmark:
+        "results/benchmarks/plot_panel/{release}/{plate_mjd}/{exposure}-{fiber}-{panel}-{form}.tsv"
+    wildcard_constraints:
+        panel="|".join(kinds.PANELS),
+        form="png|pdf|svg",
+    conda:
+        ENVIRONMENT
+    params:
+        failed_before=failed_before("plot_panel"),
+        code=code("plot_panel.py"),
+        look=LOOK,
+        target=lambda wildcards: get_target(wildcards).to_dict(),
+        exposure=get_step("extract_frame"),
+        prediction=get_step("calibrate"),
+    script:
+        "../scripts/plot_panel.py"

@@ -19,10 +19,10 @@ def get_releases_figures(wildcards):
 
 
 def get_all_figures(wildcards):
-    """PNG and PDF of every figure."""
+    """Every figure in every format."""
     figures = get_spectra_figures(wildcards) + get_plates_figures(wildcards) + get_releases_figures(wildcards)
     figures += get_coadd_figures() + get_focal_plane_figures()
-    return figures + [path.removesuffix(".png") + ".pdf" for path in figures]
+    return figures + [other for path in figures for other in in_formats(path.removesuffix(".png"))]
 
 
 def get_budget_tables(wildcards):

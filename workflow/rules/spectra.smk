@@ -81,7 +81,7 @@ rule compare_releases:
             subcategory="Two releases",
             labels={"target": "{release} {plate_mjd}-{fiber}", "figure": "Two releases"},
         ),
-        "results/figures/{release}/{plate_mjd}-{fiber}-releases.pdf",
+        *in_formats("results/figures/{release}/{plate_mjd}-{fiber}-releases"),
     log:
         "results/logs/compare_releases/{release}/{plate_mjd}/{fiber}.log",
     benchmark:
@@ -91,6 +91,7 @@ rule compare_releases:
     params:
         failed_before=failed_before("compare_releases"),
         code=code("compare_releases.py"),
+        look=LOOK,
         releases=lambda wildcards: [
             get_earlier_releases()[f"{wildcards.release}/{wildcards.plate_mjd}", int(wildcards.fiber)],
             wildcards.release,

@@ -8,6 +8,7 @@ from bosscal.base.outcomes import sort_out
 from bosscal.base.tables import read_table, write_table
 from bosscal.calibration.distortion import FEWEST_FIBERS
 from bosscal.figures.drawing import draw_focal_plane
+from bosscal.figures.style import Look
 from bosscal.results.coadds import plate_of, plate_table, write_distortion
 from bosscal.results.comparison import stack
 from bosscal.survey.coadds import COADD_STEP
@@ -36,8 +37,8 @@ def published_distortion(paths):
     return np.asarray(file.image(0)), tuple(float(file.header()[key]) for key in ("CRVAL1", "CRPIX1", "CD1_1"))
 
 
-def main(paths, plug_maps, published, outputs):
-    """Write the plate's row, its spFluxdistort, and the figure as PNG and PDF; returns why fibers are missing."""
+def main(paths, plug_maps, published, outputs, look=None):
+    """Write the plate's row, its spFluxdistort, and the figure; returns why fibers are missing."""
     paths, failures = sort_out(paths)
     if len(paths) < FEWEST_FIBERS:
         raise UserError(
@@ -51,7 +52,7 @@ def main(paths, plug_maps, published, outputs):
     first, last = min(coadds["loglam_first"]), max(coadds["loglam_last"])
     grid = first + COADD_STEP * np.arange(round((last - first) / COADD_STEP) + 1)
     write_distortion(distortion, plate, *positions(plate.table, plug_maps), grid)
-    draw_focal_plane(plate, figures)
+    draw_focal_plane(plate, figures, look)
     logger.info("%d fibers, wrote %s", len(plate.table), ", ".join(map(amount, outputs)))
     return failures
 
@@ -60,6 +61,12 @@ if "snakemake" in globals():
     files = snakemake.input
     run_step(
         snakemake,
-        lambda: main(list(files.tables), list(files.plug_maps), list(files.published), list(snakemake.output)),
+        lambda: main(
+            list(files.tables),
+            list(files.plug_maps),
+            list(files.published),
+            list(snakemake.output),
+            Look(**snakemake.params.look),
+        ),
         collects=True,
     )

@@ -12,20 +12,25 @@ from matplotlib.figure import Figure
 from bosscal.figures.style import (
     BLACK,
     BLUE,
+    DASH_DOT,
+    DASHED,
+    DOTTED,
     GREEN,
     GREY,
     ORANGE,
-    PAGE_WIDTH,
     RED,
     SKY,
     WAVELENGTH_LABEL,
     finish,
+    limits_of,
+    mark_beyond,
     new_figure,
+    power_of_ten,
 )
 from bosscal.results.coadds import RebuiltCoadd, RepeatOfExposures
 
-DISTORTION_RANGE = 5e-4  # of the residual's axis
 CAMERA_COLORS = {"b1": BLUE, "b2": BLUE, "r1": RED, "r2": RED}
+SMALLEST = 1e-6  # difference that is told from 0
 BLOCK = 200  # pixels of a point of chi against wavelength
 
 
@@ -33,17 +38,19 @@ def draw(rebuilt: RebuiltCoadd, repeats: Sequence[RepeatOfExposures]) -> Figure:
     """Distortion with its quadratic; published and rebuilt coadd; differences; chi of repeated exposures."""
     spectrum, coadd = rebuilt.spectrum, rebuilt.coadd
     wavelength = 10**spectrum.loglam
-    figure = new_figure(PAGE_WIDTH, 8.6, layout="constrained")
+    figure = new_figure("page", 8.6, layout="constrained")
     panels = figure.subplots(5, 1, sharex=True, height_ratios=[1, 0.6, 1.2, 0.9, 1])
     _draw_distortion(panels[0], panels[1], rebuilt, wavelength)
     good = spectrum.ivar > 0
     flux = panels[2]
-    flux.plot(wavelength[good], spectrum.flux[good], color=GREY, linewidth=0.6, label="published", rasterized=True)
-    flux.plot(wavelength[good], coadd.flux[good], color=BLUE, linewidth=0.4, label="rebuilt", rasterized=True)
-    low, high = np.quantile(spectrum.flux[good], [0.005, 0.995]) if good.any() else (0, 1)
-    flux.set_ylim(low - 0.2 * (high - low), high + 0.4 * (high - low))
+    # the rebuilt one lies on the published: a thin line on a wide one
+    flux.set_ylim(*limits_of([spectrum.flux[good]], quantiles=(0.005, 0.995), room=(0.15, 0.3)))
+    published = mark_beyond(flux, wavelength[good], spectrum.flux[good])
+    rebuilt_flux = np.where(np.isfinite(published), np.clip(coadd.flux[good], *flux.get_ylim()), np.nan)
+    flux.plot(wavelength[good], published, color=SKY, linewidth=1.4, label="published")
+    flux.plot(wavelength[good], rebuilt_flux, color=BLACK, linewidth=0.4, label="rebuilt")
     flux.set_ylabel("Flux of the coadd\n[10⁻¹⁷ erg s⁻¹ cm⁻² Å⁻¹]")
-    flux.legend(loc="upper right", ncol=2)
+    flux.legend(loc="upper right", ncol=4)
     _draw_differences(panels[3], rebuilt, wavelength)
     _draw_repeats(panels[4], repeats)
     panels[4].set_xlabel(WAVELENGTH_LABEL)
@@ -56,21 +63,24 @@ def _draw_distortion(curve: Axes, residual: Axes, rebuilt: RebuiltCoadd, wavelen
     ratio = rebuilt.distortion_ratio
     known = np.isfinite(ratio)
     points: dict[str, Any] = {
-        "color": GREY, "linestyle": "none", "marker": ".", "markersize": 1.2, "markeredgewidth": 0, "rasterized": True,
+        "color": GREY, "linestyle": "none", "marker": ".", "markersize": 1.5, "markeredgewidth": 0, "zorder": 1.5,
     }  # fmt: skip
     curve.set_ylabel("Distortion D, sky of\nexposures / of coadd")
     residual.set_ylabel("Δ ln D\n[10⁻⁴]")
-    residual.set_ylim(-1e4 * DISTORTION_RANGE, 1e4 * DISTORTION_RANGE)
     residual.axhline(0, color=BLACK, linewidth=0.6)
     if rebuilt.distortion is None:
         curve.text(0.5, 0.5, "too little sky", transform=curve.transAxes, ha="center", color=GREY)
         return
     model = rebuilt.distortion(rebuilt.spectrum.loglam)
-    curve.plot(wavelength[known], ratio[known], **points)
     curve.plot(wavelength, model, color=BLUE, linewidth=0.9)
-    margin = 0.15 * np.ptp(model) + 0.005
-    curve.set_ylim(model.min() - margin, model.max() + margin)
-    residual.plot(wavelength[known], 1e4 * np.log(ratio[known] / model[known]), **points)
+    curve.set_ylim(*limits_of([model, np.array([model.min() - 0.005, model.max() + 0.005])], room=(0.1, 0.3)))
+    curve.plot(wavelength[known], mark_beyond(curve, wavelength[known], ratio[known]), **points)
+    differences = 1e4 * np.log(ratio[known] / model[known])
+    residual.set_ylim(*limits_of([differences], quantiles=(0.005, 0.995), room=(0.15, 0.3)))
+    residual.plot(wavelength[known], mark_beyond(residual, wavelength[known], differences), **points)
+    for axes in (curve, residual):
+        if axes.get_legend_handles_labels()[0]:
+            axes.legend(loc="lower right", ncol=2)
     words = ", ".join(f"c{order} = {value:.5f}" for order, value in enumerate(rebuilt.distortion.coefficients))
     curve.text(
         0.98, 0.9, f"{words}; rms {rebuilt.distortion.residual:.1e}", transform=curve.transAxes, ha="right", va="top",
@@ -86,18 +96,19 @@ def _draw_differences(axes: Axes, rebuilt: RebuiltCoadd, wavelength: Any) -> Non
     ratio = np.abs(coadd.ivar[good] / spectrum.ivar[good] - 1)
     for values, color, label in ((chi, BLUE, "flux [σ]"), (ratio, ORANGE, "ivar, relative")):
         axes.plot(
-            wavelength[good], np.maximum(values, 1e-6), color=color, linestyle="none", marker=".", markersize=1.4,
-            markeredgewidth=0, label=label, rasterized=True,
+            wavelength[good], np.maximum(values, SMALLEST), color=color, linestyle="none", marker=".",
+            markersize=1.4, markeredgewidth=0, label=label,
         )  # fmt: skip
     axes.set_yscale("log")
-    axes.set_ylim(5e-7, 3)
-    axes.set_ylabel("|rebuilt − published|")
+    axes.set_ylim(SMALLEST / 2, 3 * max(1, chi.max(initial=0), ratio.max(initial=0)))
+    axes.set_ylabel(f"|rebuilt − published|\n(at least {power_of_ten(SMALLEST)})")
     axes.legend(loc="upper right", ncol=2, markerscale=5)
 
 
 def _draw_repeats(axes: Axes, repeats: Sequence[RepeatOfExposures]) -> None:
     """Robust chi of neighboring exposures in blocks of pixels, the floor taken out, a line a pair."""
     axes.axhline(1, color=BLACK, linewidth=0.6)
+    drawn: list[Any] = [np.array([0.8, 1.2])]
     for pair in repeats:
         chi = np.abs(pair.repeat.chi_by_pixel)
         blocks = chi.size // BLOCK
@@ -106,16 +117,18 @@ def _draw_repeats(axes: Axes, repeats: Sequence[RepeatOfExposures]) -> None:
         rms = 1.4826 * np.median(chi[: blocks * BLOCK].reshape(blocks, BLOCK), axis=1)
         middle = 10 ** pair.repeat.loglam[: blocks * BLOCK].reshape(blocks, BLOCK).mean(axis=1)
         axes.plot(middle, rms, color=CAMERA_COLORS[pair.camera], linewidth=0.8)
-    for name, color in (("stated", SKY), ("without_floor", BLACK), ("law", GREEN)):
+        drawn.append(rms)
+    for name, color, line in (("stated", SKY, DASHED), ("without_floor", BLACK, DOTTED), ("law", GREEN, DASH_DOT)):
         known = [pair.repeat.chi[name] for pair in repeats if name in pair.repeat.chi]
         if known:
             value = np.median(known)
             axes.axhline(
-                value, color=color, linewidth=0.9, linestyle="--", label=f"{name.replace('_', ' ')} {value:.3f}"
+                value, color=color, linewidth=0.9, linestyle=line, label=f"{name.replace('_', ' ')} {value:.3f}"
             )
-    axes.set_ylim(0.6, 1.5)
+            drawn.append(np.array([value]))
+    axes.set_ylim(*limits_of(drawn, room=(0.1, 0.45)))
     axes.set_ylabel("Repeats: difference\n/ error, robust rms")
     if repeats:
-        axes.legend(loc="upper left", ncol=3, fontsize=6, title="median over pairs", title_fontsize=6)
+        axes.legend(loc="upper left", ncol=3, title="median over pairs", title_fontsize=7)
     else:
         axes.text(0.5, 0.5, "no two exposures to compare", transform=axes.transAxes, ha="center", color=GREY)

@@ -8,7 +8,7 @@ from matplotlib.patches import Circle
 from numpy.typing import NDArray
 
 from bosscal.calibration.distortion import PLATE_RADIUS, distortion_of
-from bosscal.figures.style import BLACK, GREY, PAGE_WIDTH, finish, new_figure
+from bosscal.figures.style import BLACK, GREY, finish, new_figure
 from bosscal.results.coadds import PlateOfSpectra
 
 WAVELENGTHS = (3700.0, 5070.0, 10000.0)  # Å
@@ -17,7 +17,7 @@ WAVELENGTHS = (3700.0, 5070.0, 10000.0)  # Å
 def draw(plate: PlateOfSpectra) -> Figure:
     """D at three wavelengths: the plate's model as an image, and on it the fibers that were measured."""
     table, model = plate.table, plate.model
-    figure = new_figure(PAGE_WIDTH, 3.1, layout="constrained")
+    figure = new_figure("page", 3.1, layout="constrained")
     axes = figure.subplots(1, len(WAVELENGTHS), sharey=True)
     coefficients = np.stack([np.asarray(table[f"distort_c{order}"], dtype=float) for order in range(3)])
     measured = [
@@ -55,7 +55,7 @@ def draw(plate: PlateOfSpectra) -> Figure:
     what = "no model" if model is None else "image: the plate's model"
     fibers = f"{len(table)} fibers (circles: 1–500, squares: 501–1000)"
     title = f"{row['release']}   {row['plate']}-{row['mjd']}   {fibers}; {what}"
-    return finish(figure, title, False)
+    return finish(figure, title, str(row["release"]) == "sim")
 
 
 def _spectrograph_of(plate: PlateOfSpectra, y: NDArray) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:

@@ -52,6 +52,17 @@ OF_FOCAL_PLANES = (Kind("focalplane", "-distortion", "Distortion of the plate", 
 # Of all spec files of a run: ``draw(table)``, with the correction of ivar; the name of the file.
 OF_RUNS = (Kind("eta", "ivar_correction", "Correction of ivar from repeated exposures", ("spec",)),)
 
+# Of the six panels each can be had alone, by its name: ``…-panel-flux.pdf``.
+PANELS = {
+    "flux": "Flux and its variance",
+    "electrons": "Detected electrons and their variance",
+    "flats": "Flat fields",
+    "calibration": "Calibration and its components",
+    "noise": "Rms in excess of shot noise",
+    "variance": "Predicted against actual variance",
+}
+PANEL_INFIX = "-panel-"  # between what a single panel shows and its name
+
 
 def of_spectra(products: str) -> tuple[Kind, ...]:
     """The kinds of figures that a spectrum from these products has."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import cycle
 from typing import Any
 
 import numpy as np
@@ -12,14 +13,27 @@ from numpy.typing import NDArray
 
 from bosscal.figures.style import (
     BLACK,
+    DASH_DOT,
+    DASHED,
+    DOTTED,
+    EDGE,
     GREY,
-    PAGE_WIDTH,
+    LONG,
+    NO_DATA,
     SKY,
+    SOLID,
     WAVELENGTH_LABEL,
     finish,
+    legend_above,
+    limits_of,
+    look,
     margins,
+    mark_beyond,
     new_figure,
     place_labels,
+    running_median,
+    say_instead,
+    tick_label_width,
 )
 from bosscal.noise.fit import compare
 from bosscal.noise.law import SKY_SUFFIX
@@ -29,16 +43,11 @@ from bosscal.results.spectrum import Spectrum
 
 RUNNING = 75  # pixels of the running median
 LEAST_RANGE = (0.9, 1.1)  # of the ratios on both axes, which else follow what is drawn
-# Room around the panels, for labels [inch].
-ROOM: dict[str, Any] = {"left": 0.48, "right": 0.4, "bottom": 0.5, "top": 0.6, "between": (0, 1.35)}
-LABEL_PLACES = (0.21, 0.27)  # distances of the axis labels below and beside a panel [inch]
-
-
-def running_median(values: NDArray, width: int) -> tuple[NDArray[np.floating], NDArray[np.floating]]:
-    """Median over blocks of ``width`` values, at the blocks' middles: two 1D arrays, positions and medians."""
-    blocks = len(values) // width
-    position = (np.arange(blocks) + 0.5) * width
-    return position, np.median(values[: blocks * width].reshape(blocks, width), axis=1)
+TUTORIAL_RANGE = (0.6, 1.6)
+# Room around the panels, for labels and a legend of two rows [inch].
+ROOM: dict[str, Any] = {"left": 0.58, "right": 0.44, "bottom": 0.52, "between": (0, 1.5)}
+ABOVE = 0.32
+BELOW, BESIDE = 0.21, 0.1  # distances of axis labels, to the latter of which the width of tick labels comes [inch]
 
 
 def draw(spectrum: Spectrum) -> Figure:
@@ -49,18 +58,19 @@ def draw(spectrum: Spectrum) -> Figure:
     wave = 10 ** spectrum.exposure.loglam[0][used]
     expected = f"{spectrum.prediction.header.noise_law}{SKY_SUFFIX}"
 
-    figure = new_figure(PAGE_WIDTH, 3.4)
-    ratio, ranking = figure.subplots(1, 2, width_ratios=[1.5, 1], gridspec_kw=margins(figure, (1, 2), **ROOM))
-    for axes in (ratio, ranking):
-        axes.grid(visible=False)
-    shown: list[NDArray] = []
+    simulated = measurement.header.simulated
     if len(wave) < RUNNING:
-        ratio.text(0.5, 0.5, "too few pixels with data", transform=ratio.transAxes, ha="center", color=GREY)
-    else:
-        shown += _draw_ratios(
-            ratio, wave, measured[0][used], {name: array[0][used] for name, array in predictions.items()}, expected
-        )
-    ratio.axhline(1, color=BLACK, linewidth=0.6)
+        why = [f"The variance can be judged in {len(wave)} pixels; it takes {RUNNING}.", *spectrum.why_empty]
+        return say_instead("page", spectrum.title, simulated, why)
+    top = (0.3 if look().title or simulated else 0.05) + ABOVE
+    figure = new_figure("page", 2.8 + top)
+    ratio, ranking = figure.subplots(1, 2, width_ratios=[1.5, 1], gridspec_kw=margins(figure, (1, 2), top=top, **ROOM))
+    of_pixels = measured[0][used] / predictions[expected][0][used]
+    medians = {
+        name: running_median(measured[0][used] / predictions[name][0][used], RUNNING)
+        for name in (f"{law.name}{suffix}" for law in LAWS.values() for suffix in law.curves)
+    }
+    shown = [median for _, median in medians.values()]
     ratio.set_xlabel(WAVELENGTH_LABEL)
     ratio.set_ylabel("Measured / predicted variance of electrons")
     widths = None
@@ -69,44 +79,42 @@ def draw(spectrum: Spectrum) -> Figure:
         if spectrum.thrucorr == "unknown":
             ratio.text(
                 0.02, 0.03, "T unknown: the sky's electrons are not right", transform=ratio.transAxes, color=BLACK,
-                fontsize=6,
+                fontsize=7,
             )  # fmt: skip
     shown += _rank(ranking, measured, predictions, valid, expected, widths)
-    limits = _limits(shown)
+    shown.append(np.quantile(of_pixels, (0.02, 0.98)))
+    limits = (
+        limits_of([np.array(LEAST_RANGE), *shown], room=(0.04, 0.04)) if look().limits == "data" else TUTORIAL_RANGE
+    )
     ratio.set_ylim(*limits)
     ranking.set_xlim(*limits)
-    for axes in (ratio, ranking):
-        place_labels(axes, *LABEL_PLACES)
-    return finish(figure, spectrum.title, measurement.header.simulated)
+    _draw_ratios(ratio, wave, of_pixels, medians, expected)
+    ratio.axhline(1, color=BLACK, linewidth=0.6)
+    ratio.set_xlim(wave.min(), wave.max())
+    ratio.locator_params(axis="x", nbins=6)
+    legend_above(ratio, figure.get_figwidth() - ROOM["left"] - EDGE)
+    place_labels(ratio, BELOW, BESIDE + tick_label_width(ratio))
+    place_labels(ranking, BELOW, BESIDE)
+    return finish(figure, spectrum.title, simulated)
 
 
 def _draw_ratios(
-    axes: Axes, wave: NDArray, measured: NDArray, predictions: Mapping[str, NDArray], expected: str
-) -> list[NDArray]:
-    """Running medians of the ratio for the laws that matter, over the pixels of the expected one; returns them."""
-    medians = []
-    axes.plot(
-        wave, measured / predictions[expected], color=GREY, alpha=0.5, linestyle="none", marker=".", markersize=1.5,
-        markeredgewidth=0, rasterized=True,
-    )  # fmt: skip
-    for name in (f"{law.name}{suffix}" for law in LAWS.values() for suffix in law.curves):
-        position, median = running_median(measured / predictions[name], RUNNING)
-        medians.append(median)
+    axes: Axes, wave: NDArray, of_pixels: NDArray, medians: Mapping[str, tuple[NDArray, NDArray]], expected: str
+) -> None:
+    """The ratio of the pixels for the expected law, and running medians of it for the laws that matter."""
+    others = cycle((LONG, DASH_DOT, DOTTED))
+    for name, (position, median) in medians.items():
+        dashes = SOLID if name == expected else next(others) if name.endswith(SKY_SUFFIX) else DASHED
         axes.plot(
             np.interp(position, np.arange(len(wave)), wave), median, color=law_of(name).color,
-            label=label_of(name), linestyle="-" if name.endswith(SKY_SUFFIX) else "--",
+            label=label_of(name), linestyle=dashes,
             linewidth=1.6 if name == expected else 0.9,
         )  # fmt: skip
-    axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncol=3, fontsize=6, borderpad=0)
-    return medians
-
-
-def _limits(shown: Sequence[NDArray]) -> tuple[float, float]:
-    """Limits of an axis of ratios that holds all that is shown."""
-    values = np.concatenate([np.ravel(LEAST_RANGE), *map(np.ravel, shown)])
-    values = values[np.isfinite(values)]
-    room = 0.04 * (values.max() - values.min())
-    return float(values.min() - room), float(values.max() + room)
+    shown = mark_beyond(axes, wave, of_pixels) if look().limits == "data" else of_pixels
+    axes.plot(
+        wave, shown, color=NO_DATA, linestyle="none", marker=".", markersize=1.5, markeredgewidth=0, zorder=1.5,
+        label="pixels",
+    )  # fmt: skip
 
 
 def _rank(
@@ -136,7 +144,7 @@ def _rank(
             markerfacecolor=color if name.endswith(SKY_SUFFIX) else "white", linewidth=0.9,
         )  # fmt: skip
         axes.annotate(f"{median:.3f}", (1, place), xycoords=("axes fraction", "data"), xytext=(3, 0),
-                      textcoords="offset points", fontsize=6, va="center")  # fmt: skip
+                      textcoords="offset points", fontsize=7, va="center")  # fmt: skip
     if widths is not None:
         ends = np.ma.filled(compare(measured, widths, valid).median[:, 0], np.nan)
         place = len(PREDICTIONS) - 1 - PREDICTIONS.index(expected)
@@ -144,7 +152,7 @@ def _rank(
         axes.plot(ends, [place, place], color=GREY, linewidth=5, alpha=0.6, solid_capstyle="butt")
     axes.axvline(1, color=BLACK, linewidth=0.6)
     axes.set_ylim(-0.7, len(PREDICTIONS) - 0.3)
-    axes.set_yticks(range(len(PREDICTIONS)), [label_of(name) for name in reversed(PREDICTIONS)], fontsize=6)
+    axes.set_yticks(range(len(PREDICTIONS)), [label_of(name) for name in reversed(PREDICTIONS)], fontsize=7)
     for tick, name in zip(axes.get_yticklabels(), reversed(PREDICTIONS), strict=True):
         tick.set_fontweight("bold" if name == expected else "normal")
     axes.tick_params(axis="y", length=0)

@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from bosscal.figures.style import BLACK, BLUE, GREEN, GREY, ON_EDGE, PAGE_WIDTH, RATIO_LABEL, RED, finish, new_figure
+from bosscal.figures.style import BLACK, BLUE, GREEN, GREY, ON_EDGE, RATIO_LABEL, RED, finish, log_axis, new_figure
 
 if TYPE_CHECKING:
     from astropy.table import Table
@@ -35,29 +35,30 @@ def draw(tables: Sequence[Table]) -> Figure:
     cameras = sorted(by_camera)
     expnums = sorted(set().union(*by_camera.values()))
 
-    figure = new_figure(PAGE_WIDTH, 1.2 + 1.2 * len(cameras), layout="constrained")
+    figure = new_figure("page", 1.2 + 1.2 * len(cameras), layout="constrained")
     axes = figure.subplots(len(cameras), 2, sharex=True, sharey="col", squeeze=False)
     for panels, (name, title, scale) in zip(axes.T, OVERVIEW, strict=True):
         quantiles = np.array(
             [[_quantiles(by_camera[camera].get(number), name) for number in expnums] for camera in cameras]
         )
         panels[0].set_title(title)
-        panels[0].set_yscale(scale)
         panels[0].set_ylim(*_quantile_limits(quantiles, scale))
+        if scale == "log":
+            for panel in panels:
+                log_axis(panel, "y", *_quantile_limits(quantiles, scale))
         for camera, panel, values in zip(cameras, panels, quantiles, strict=True):
             color = BLUE if camera.startswith("b") else RED
             _distributions(panel, values, color)
             panel.set_ylabel(camera, rotation=0, ha="right", va="center", fontweight="bold", color=color)
-        panels[-1].set_xticks(range(len(expnums)), [str(expnum) for expnum in expnums], rotation=90, fontsize=6)
+        panels[-1].set_xticks(range(len(expnums)), [str(expnum) for expnum in expnums], rotation=90, fontsize=7)
         panels[-1].set_xlim(-0.7, len(expnums) - 0.3)
         panels[-1].set_xlabel("Exposure")
     for panel in axes[:, 0]:
         panel.axhline(1, color=GREEN, linewidth=0.8, zorder=0)
     first = tables[0]
-    title = "bar 25–75 %, line 5–95 % of fibers, black median, dots extremes (▲ off the axis)"
-    return finish(
-        figure, f"{first['release'][0]}   {first['plate'][0]}-{first['mjd'][0]}   {title}", bool(first["simulated"][0])
-    )
+    figure.supxlabel("bar 25–75 %, line 5–95 % of fibers, black median, dots extremes (▲ ▼ off the axis)", fontsize=7)
+    title = f"{first['release'][0]}   {first['plate'][0]}-{first['mjd'][0]}   all camera exposures"
+    return finish(figure, title, bool(first["simulated"][0]))
 
 
 # column of the tables, title, scale of the axis

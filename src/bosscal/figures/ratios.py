@@ -18,7 +18,6 @@ from bosscal.figures.style import (
     NO_DATA,
     ON_EDGE,
     ORANGE,
-    PAGE_WIDTH,
     RATIO_LABEL,
     RED,
     exposure_title,
@@ -78,19 +77,20 @@ def variance_ratios(exposure: CameraExposure, table: Table) -> Figure:
     scatter = np.ma.filled(np.ma.asarray(table["noise_ratio_scatter"], dtype=np.float64), np.nan)
     kinds = fiber_kinds(exposure.objtype, np.isfinite(median))
 
-    figure = new_figure(PAGE_WIDTH, 5.6, layout="constrained")
+    figure = new_figure("page", 5.6, layout="constrained")
     rows: Any = figure.subfigures(2, 1, height_ratios=(2.45, 3.0))
     _ratio_by_fiber(rows[0].subplots(), exposure.fiber, kinds, median, scatter)
     left, right = rows[1].subplots(1, 2, sharex=True, sharey=True)
-    # The reference is a ratio of 1, so a map that diverges from it; colors saturate where a few fibers would rule.
+    # The reference, a ratio of 1, is in the middle. Both maps go from dark to light: in grey print a map that
+    # diverges is dark at both ends. Colors saturate where a few fibers would rule, and the bars' ends say so.
     half_width = max(np.max(np.abs(_range(median) - 1)), 0.02)
     centered = CenteredNorm(1, half_width)
-    _focal_plane(left, exposure, kinds, median, "RdBu_r", centered, f"{RATIO_LABEL}: median")
+    _focal_plane(left, exposure, kinds, median, "cividis", centered, f"{RATIO_LABEL}: median")
     sequential = Normalize(0, max(_range(scatter)[1], 0.01))
-    _focal_plane(right, exposure, kinds, scatter, "cividis", sequential, f"{RATIO_LABEL}: robust rms")
+    _focal_plane(right, exposure, kinds, scatter, "viridis", sequential, f"{RATIO_LABEL}: robust rms")
     left.set_ylabel("YFOCAL [mm]")
-    title = "median of the pixels of each fiber, bars: robust rms of its pixels"
-    return finish(figure, exposure_title(exposure.header, title), exposure.header.simulated)
+    rows[1].supxlabel("median of the pixels of each fiber; bars, and map on the right: their robust rms", fontsize=7)
+    return finish(figure, exposure_title(exposure.header, "variance ratios"), exposure.header.simulated)
 
 
 def _range(values: NDArray) -> NDArray[np.float64]:
@@ -105,7 +105,10 @@ def _ratio_by_fiber(panel: Axes, fiber: NDArray, kinds: NDArray[np.str_], median
     margin = 0.15 * (high - low) + 0.02
     low, high = min(low - margin, 0.98), max(high + margin, 1.02)
     panel.axhline(1, color=GREEN, linewidth=0.8, zorder=0)
-    panel.vlines(fiber, median - scatter, median + scatter, color=NO_DATA, linewidth=0.5, zorder=1)
+    lowest, highest = median - scatter, median + scatter
+    cut = np.isfinite(median) & ((lowest < low) | (highest > high))
+    panel.vlines(fiber, np.clip(lowest, low, high), np.clip(highest, low, high), color=NO_DATA, linewidth=0.5, zorder=1,
+                 label=f"bar cut by the axis ({np.count_nonzero(cut)})" if cut.any() else "_")  # fmt: skip
     inset = 0.03 * (high - low)  # so that markers of what is beyond do not touch the frame
     clipped = np.clip(median, low + inset, high - inset)
     beyond = np.isfinite(median) & (clipped != median)

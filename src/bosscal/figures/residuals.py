@@ -17,12 +17,11 @@ from bosscal.calibration.measurement import measure
 from bosscal.calibration.tutorial import reconstruct
 from bosscal.figures.style import (
     FIBER_LABEL,
-    NO_DATA,
-    PAGE_WIDTH,
     WAVELENGTH_LABEL,
     exposure_title,
     finish,
     new_figure,
+    say_instead,
 )
 from bosscal.results.prediction import Prediction
 from bosscal.survey.exposure import FrameExposure
@@ -69,18 +68,39 @@ def residual_images(
     matplotlib.figure.Figure
         A column of an image shows the largest value of a few adjacent rows.
     """
-    # No lower, or some of 500 fibers fall between pixels at 200 dpi.
-    figure = new_figure(PAGE_WIDTH, 6.9, layout="constrained")
-    upper, lower = figure.subplots(2, 1, sharex=True, sharey=True)
+    images = [
+        (flux_reldiff, FLUX_RANGE, "Flux, exact model\n|a − b| / |b|"),
+        (tutorial_reldiff, TUTORIAL_RANGE, "Calibration, tutorial\n|a − b| / |a + b|"),
+    ]
+    shown = [image for image in images if np.ma.max(image[0]) > image[1][0]]
+    flat = [_in_words(*image) for image in images if not np.ma.max(image[0]) > image[1][0]]
+    title = "predicted (a) against applied (b)"
+    simulated = exposure.header.simulated
+    if not shown:
+        return say_instead("page", exposure_title(exposure.header, title), simulated, flat)
     first, last = _rows_with_data(exposure.row, flux_reldiff, tutorial_reldiff)
     group = math.ceil((last - first) / IMAGE_COLUMNS)
-    _image(upper, exposure, flux_reldiff, group, FLUX_RANGE, "Flux, exact model\n|a − b| / |b|")
-    _image(lower, exposure, tutorial_reldiff, group, TUTORIAL_RANGE, "Calibration, tutorial\n|a − b| / |a + b|")
-    lower.set_xlabel("CCD row [pixel]")
-    lower.set_xlim(first, last)
-    _wavelength_axis(upper, exposure)
-    title = f"predicted (a) against applied (b), largest of {group} rows; grey: no data"
-    return finish(figure, exposure_title(exposure.header, title), exposure.header.simulated)
+    # No lower, or some of 500 fibers fall between pixels at 200 dpi.
+    figure = new_figure("page", 0.9 + 3.05 * len(shown), layout="constrained")
+    panels = figure.subplots(len(shown), 1, sharex=True, sharey=True, squeeze=False)[:, 0]
+    for panel, (differences, limits, label) in zip(panels, shown, strict=True):
+        _image(panel, exposure, differences, group, limits, label)
+    panels[-1].set_xlabel("CCD row [pixel]")
+    figure.supxlabel("\n".join([f"Largest of {group} rows; white: no data.", *flat]), fontsize=7)
+    panels[-1].set_xlim(first, last)
+    _wavelength_axis(panels[0], exposure)
+    return finish(figure, exposure_title(exposure.header, title), simulated)
+
+
+def _in_words(reldiff: np.ma.MaskedArray, limits: tuple[float, float], label: str) -> str:
+    """What an image that would be of one color shows."""
+    values = np.ma.compressed(reldiff)
+    label = label.replace("\n", ", ")
+    if not values.size:
+        return f"{label}: no pixel with data."
+    if not values.any():
+        return f"{label}: 0 in all {values.size} pixels with data."
+    return f"{label}: below {limits[0]:.0e} everywhere, at most {values.max():.1e}."
 
 
 def _image(
@@ -96,7 +116,7 @@ def _image(
     row, fiber = exposure.row, exposure.fiber
     values = np.maximum(_largest(reldiff, group), low)  # 0 has no logarithm
     # Steps of 0.1 dex can be read off the bar, and halve the size of the file.
-    colors = colormaps["viridis"].resampled(round(10 * math.log10(high / low))).with_extremes(bad=NO_DATA)
+    colors = colormaps["viridis"].resampled(round(10 * math.log10(high / low))).with_extremes(bad="white")
     right = row[0] + group * values.shape[1]
     image = panel.imshow(
         values,

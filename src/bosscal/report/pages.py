@@ -264,12 +264,14 @@ def _others(each: Judged, judged: Sequence[Judged]) -> list[Judged]:
     ]
 
 
-def _linked(images: Sequence[Image], folder: Path) -> list[dict[str, str]]:
-    """Images by their paths as seen from a folder."""
-    links = []
+def _linked(images: Sequence[Image], folder: Path) -> list[dict[str, Any]]:
+    """Images by their paths as seen from a folder, in the formats that there are."""
+    links: list[dict[str, Any]] = []
     for image in images:
         png = os.path.relpath(image.path, folder)
-        links.append({"words": image.words, "png": png, "pdf": f"{png.removesuffix('.png')}.pdf"})
+        forms = {form: os.path.splitext(image.path)[0] + f".{form.lower()}" for form in ("PNG", "PDF", "SVG")}
+        files = {form: os.path.relpath(path, folder) for form, path in forms.items() if os.path.exists(path)}
+        links.append({"words": image.words, "png": png, "files": files})
     return links
 
 

@@ -48,15 +48,43 @@ class Spectrum:
         return str(thrucorr_of(self.exposure, self.prediction)[0])
 
     @property
-    def title(self) -> str:
-        """Release, plate-mjd-fiber, camera, exposure, OBJTYPE and read noise in one line."""
-        target, header = self.target, self.exposure.header
-        readnoise = "/".join(f"{value:.2f}" for value in header.readnoise)
+    def name(self) -> str:
+        """Release, plate-mjd-fiber, camera, exposure and OBJTYPE in one line."""
+        target = self.target
         return (
             f"{target.release}   {target.plate}-{target.mjd}-{target.fiber}   "
-            f"{target.camera}[{target.expidx}] = #{target.expnum}   "
-            f"{self.exposure.objtype[0]}   read noise {readnoise} e⁻"
+            f"{target.camera} #{target.expnum}   {self.exposure.objtype[0]}"
         )
+
+    @property
+    def title(self) -> str:
+        """:attr:`name` and the read noise of the CCD's quadrants in one line."""
+        readnoise = "/".join(f"{value:.2f}" for value in self.exposure.header.readnoise)
+        return f"{self.name}   read noise {readnoise} e⁻"
+
+    @cached_property
+    def why_empty(self) -> list[str]:
+        """Which mask bits leave the spectrum without data, and in how many pixels, a line for each place of bits."""
+        from bosscal.survey.paths import mask_bits  # takes long, and most spectra have data
+
+        places = {
+            "of the fiber in the flat": getattr(self.exposure, "fibermask", None),
+            "of its pixels": self.exposure.mask,
+            "of its pixels before calibration": getattr(self.exposure, "emask", None),
+        }
+        lines = []
+        for place, mask in places.items():
+            if mask is None:
+                continue
+            values = np.atleast_1d(mask[0])
+            counts = {name: np.count_nonzero(values & bit) for name, bit in mask_bits().items()}
+            shown = [
+                name + (f" ({count})" if values.size > 1 else "")
+                for name, count in sorted(counts.items(), key=lambda each: -each[1])
+                if count
+            ]
+            lines.append(f"Mask bits {place}: {', '.join(shown) or 'none'}.")
+        return lines
 
 
 def read_spectrum(exposure_path: Pathlike, prediction_path: Pathlike, target: Target) -> Spectrum:

@@ -50,6 +50,7 @@ class Known:
 
     releases: Mapping[str, Release]
     mask_bits: Collection[str]
+    panels: Collection[str] | None = None
 
 
 @dataclass(frozen=True)
@@ -86,6 +87,19 @@ def _known_bit(name: str, info: ValidationInfo) -> str:
     if known is not None and name not in known.mask_bits:
         raise unknown_name(name, known.mask_bits, "is no SPPIXMASK bit")
     return name
+
+
+def _known_panel(name: str, info: ValidationInfo) -> str:
+    known: Known | None = info.context
+    if known is not None and known.panels is not None and name not in known.panels:
+        raise unknown_name(name, known.panels, "is no panel")
+    return name
+
+
+def _with_png(formats: tuple[str, ...]) -> tuple[str, ...]:
+    if "png" not in formats:
+        raise mistake("png is missing: the report shows it; add it to the list")
+    return formats
 
 
 def _each_release_once(urls: Any, info: ValidationInfo) -> Any:
@@ -281,18 +295,64 @@ class TargetEntry(Section):
         return self
 
 
+def _as_float(number: Any) -> Any:
+    return float(number) if isinstance(number, int) and not isinstance(number, bool) else number
+
+
+Formats = Annotated[
+    tuple[Literal["png", "pdf", "svg"], ...],
+    BeforeValidator(some),
+    AfterValidator(distinct),
+    AfterValidator(_with_png),
+    Field(strict=False, json_schema_extra=MIN_ITEMS | UNIQUE | {"contains": {"const": "png"}}),
+]
+Panel = Annotated[str, AfterValidator(_known_panel)]
+Panels = Annotated[
+    tuple[Panel, ...],
+    BeforeValidator(some),
+    AfterValidator(distinct),
+    Field(strict=False, json_schema_extra=MIN_ITEMS | UNIQUE),
+]
+
+
+class Figures(Section):
+    """How figures are drawn."""
+
+    formats: Formats = Field(
+        default=("png", "pdf"),
+        description="list of the formats of figures: `png`, which the report shows, `pdf`, `svg`",
+    )
+    page_width: Annotated[float, BeforeValidator(_as_float)] = Field(
+        default=7.0,
+        ge=6.8,
+        le=7.6,
+        description="width of figures of several panels [inch], 6.8 to 7.6: two columns of a journal",
+    )
+    column_width: Annotated[float, BeforeValidator(_as_float)] = Field(
+        default=3.35, ge=3.3, le=3.8, description="width of a panel alone [inch], 3.3 to 3.8: one column"
+    )
+    panels: Annotated[Panels | None, Shown(default="all six")] = Field(
+        default=None,
+        description="list of the panels of each spectrum's figure of six, by their names in "
+        "[docs/figures.md](docs/figures.md)",
+    )
+    limits: Literal["data", "tutorial"] = Field(
+        default="data",
+        description="`data`: axes hold all that is drawn; `tutorial`: its axes, which cut the rest",
+    )
+    title: bool = Field(
+        default=True, description="true or false: whether figures have a title; simulated data are marked in any case"
+    )
+
+
 def _in_order(limits: tuple[Any, Any]) -> tuple[Any, Any]:
     if limits[0] > limits[1]:
         raise mistake(f"{list(limits)} ends before it begins; give the first and the last")
     return limits
 
 
-def _degrees(number: Any) -> Any:
-    return float(number) if isinstance(number, int) and not isinstance(number, bool) else number
-
-
 Limits = Annotated[tuple[int, int], AfterValidator(_in_order), Field(strict=False)]
-_Degrees = Annotated[float, BeforeValidator(_degrees)]
+_Degrees = Annotated[float, BeforeValidator(_as_float)]
 RightAscension = Annotated[_Degrees, Field(ge=0, le=360)]
 Declination = Annotated[_Degrees, Field(ge=-90, le=90)]
 RightAscensions = Annotated[tuple[RightAscension, RightAscension], Field(strict=False)]
@@ -406,6 +466,7 @@ class Configuration(Section):
         description="list of [SPPIXMASK](https://www.sdss.org/dr12/algorithms/bitmasks/#SPPIXMASK) bits to treat as "
         "harmless, e.g. `BRIGHTSKY`",
     )
+    figures: Figures = Field(default=Figures(), description="how figures are drawn: formats, widths, panels and others")
     keep_intermediates: bool = Field(
         default=True,
         description="true or false: whether the npz of extract_frame and calibrate stay (130 MB a camera exposure of "
@@ -427,6 +488,7 @@ def read_configuration(
     releases: Mapping[str, Release],
     mask_bits: Collection[str],
     source: Source | None = None,
+    panels: Collection[str] | None = None,
 ) -> Configuration:
     """The configuration, checked, with every key present and the release of every target.
 
@@ -440,6 +502,8 @@ def read_configuration(
         Known names of SPPIXMASK bits.
     source : bosscal.run.written.Written, optional
         Tells where values are written, for messages.
+    panels : collection of str, optional
+        Known names of panels (:data:`bosscal.figures.kinds.PANELS`).
 
     Raises
     ------
@@ -450,7 +514,7 @@ def read_configuration(
     describe = describer(releases)
     lines = _complaints_about_no_release(config, describe, source)
     try:
-        configuration = Configuration.model_validate(dict(config), context=Known(releases, list(mask_bits)))
+        configuration = Configuration.model_validate(dict(config), context=Known(releases, list(mask_bits), panels))
     except ValidationError as error:
         lines += complaints(error, Configuration, describe, source=source)
         raise UserError("\n".join(lines)) from None

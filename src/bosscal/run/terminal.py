@@ -124,6 +124,7 @@ WORDS = {
     "measure_spec": "read and compared the spec file of",
     "plot": "drew figures of",
     "plot_exposure": "drew the camera exposure",
+    "plot_panel": "drew a panel of",
     "plot_plate": "drew the plate",
     "plot_spec": "drew figures of",
     "report": "wrote the report",
