@@ -123,11 +123,6 @@ def code(script):
     return code_digest(WORKFLOW / "workflow/scripts" / script)
 
 
-def intermediate(path):
-    """A file that only later steps read: it goes when these are done, where the configuration says so."""
-    return path if CONFIGURATION.keep_intermediates else temp(path)
-
-
 def memory(megabytes):
     """Memory of a step [MB]: half more than the most that was measured; at each further attempt as much again."""
     return lambda wildcards, attempt: megabytes * attempt

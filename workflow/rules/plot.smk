@@ -35,8 +35,14 @@ def releases_of(products):
     return f"(?={'|'.join(spectra + tables)})[^/]+" if fibers else "(?!)"
 
 
-def get_step(step):
-    """Input function: the npz of a step that a target is in."""
+def get_spectrum(wildcards):
+    """What a target is read from."""
+    get_target(wildcards)  # or one line that it was not asked for
+    return get_measured(wildcards)
+
+
+def get_npz_of_spec(step):
+    """Parameter function: the npz of a step that a target from a spec file is in."""
 
     def get(wildcards):
         target = get_target(wildcards)
@@ -47,8 +53,13 @@ def get_step(step):
 
 rule plot:
     input:
-        exposure=get_step("extract_frame"),
-        prediction=get_step("calibrate"),
+        measured=get_spectrum,
+        # What made this found the survey's files to belong together.
+        table=lambda wildcards: (
+            []
+            if CONFIGURATION.keep_intermediates
+            else "results/compare/{release}/{plate_mjd}/{exposure}.ecsv".format(**wildcards)
+        ),
     output:
         *get_figures("frames"),
         table="results/budget/{release}/{plate_mjd}/{exposure}-{fiber}.ecsv",
@@ -65,6 +76,7 @@ rule plot:
     params:
         failed_before=failed_before("plot"),
         code=code("plot.py"),
+        frames=get_frames,
         target=lambda wildcards: get_target(wildcards).to_dict(),
     script:
         "../scripts/plot.py"
@@ -90,7 +102,7 @@ rule plot_spec:
         code=code("plot_spec.py"),
         target=lambda wildcards: get_target(wildcards).to_dict(),
         # Written beside the input, by the same job.
-        exposure=get_step("extract_frame"),
-        prediction=get_step("calibrate"),
+        exposure=get_npz_of_spec("extract_frame"),
+        prediction=get_npz_of_spec("calibrate"),
     script:
         "../scripts/plot_spec.py"

@@ -4,20 +4,22 @@ from bosscal.base.log import amount, logger, run_step
 from bosscal.base.tables import write_table
 from bosscal.calibration.budget import budget_table
 from bosscal.figures.drawing import draw_spectrum
-from bosscal.results.spectrum import read_spectrum
+from bosscal.results.measured import Frames, measured
+from bosscal.results.spectrum import spectrum_of
 from bosscal.survey.targets import Target
 
 
-def main(exposure_path, prediction_path, target, figures, table):
+def main(paths, frames, target, figures, table):
     """Draw the figures and write the table of the error budget."""
-    logger.info("read %s and %s", amount(exposure_path), amount(prediction_path))
-    spectrum = read_spectrum(exposure_path, prediction_path, target)
+    logger.info("read %s", ", ".join(map(amount, paths)))
+    spectrum = spectrum_of(*measured(paths, frames), target)
     draw_spectrum(spectrum, figures)
     write_table(table, budget_table(spectrum.exposure, spectrum.effects, target.fiber))
     logger.info("wrote %s", ", ".join([*figures, table]))
 
 
 if "snakemake" in globals():
-    files, target = snakemake.input, Target(**snakemake.params.target)
+    params, target = snakemake.params, Target(**snakemake.params.target)
+    frames = params.frames and Frames(**params.frames)
     figures = [path for path in snakemake.output if path != snakemake.output.table]
-    run_step(snakemake, lambda: main(files.exposure, files.prediction, target, figures, snakemake.output.table))
+    run_step(snakemake, lambda: main(snakemake.input.measured, frames, target, figures, snakemake.output.table))
