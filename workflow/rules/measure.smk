@@ -51,7 +51,7 @@ rule measure_frame:
     conda:
         ENVIRONMENT
     resources:
-        mem_mb=memory(900),
+        mem_mb=memory(600),
     params:
         failed_before=failed_before("measure_frame"),
         code=code("measure_frame.py"),
