@@ -107,8 +107,9 @@ def test_the_default_run_is_the_same_on_a_cluster(cluster, default_run, tmp_path
     shutil.copy(REPOSITORY / "config.yaml", workflow.folder)
     process = workflow.start()
     try:
-        wait_until(lambda: cluster.jobs("RUNNING"), process)
-        wait_until(lambda: list((workflow.results / "simulated").rglob("*.fits*")), process)
+        # a job has made one of its files, and is at work on the others
+        wait_until(lambda: list((workflow.results / "simulated").rglob("spFrame-*")), process)
+        assert cluster.jobs("RUNNING")
     finally:
         process.kill()
         process.wait()
@@ -143,7 +144,8 @@ def test_what_fails_in_a_cluster_delays_and_loses_nothing(cluster, tmp_path):
         time.sleep(5)
         assert cluster.jobs("PENDING")  # nothing is given to a node that is drained, and nothing given up
         cluster.resume()
-        wait_until(lambda: cluster.jobs("RUNNING"), process)
+        # a step is at work: one that is just asked for waits for minutes, until srun asks again
+        wait_until(cluster.steps, process)
         cluster.restart_controller()
         assert process.wait(600) == 0, workflow.log()
     finally:

@@ -271,9 +271,14 @@ class Cluster:
     def restart_controller(self):
         """Stop the controller, as a failure or an update does, and start it again."""
         self.stop_daemon("slurmctld")
-        time.sleep(3)
+        time.sleep(1)
         self.start_daemon("slurmctld")
         self._wait("slurmctld", lambda: "UP" in self.call("scontrol", "ping", check=False))
+
+    def steps(self):
+        """Names of the steps that run within jobs."""
+        found = self.call("squeue", "--steps", "--noheader", "-o", "%i", check=False).split()
+        return [name for name in found if not name.endswith((".batch", ".extern"))]
 
     def jobs(self, state=""):
         """Numbers of the jobs that wait or run, or of those in a state."""
