@@ -86,6 +86,19 @@ def call(script, *arguments):
     return f"import runpy; runpy.run_path({str(SCRIPTS / script)!r})['main']({words})"
 
 
+def measure_frame(paths, names, table, calib):
+    """Code that does four steps of a camera exposure in one process, as `keep_intermediates: false` has it."""
+    frames = {
+        "names": names, "release": "sim", "plate": simulation.PLATE, "mjd": simulation.MJD, "noise_law": "optimal",
+        "mask_allow": 0, "thrucorr": False,
+    }  # fmt: skip
+    return (
+        "from bosscal.results.measured import Frames; import runpy; "
+        f"runpy.run_path({str(SCRIPTS / 'measure_frame.py')!r})['main']({paths!r}, Frames(**{frames!r}), {table!r}, "
+        f"{calib!r})"
+    )
+
+
 def startup(script):
     """Time from the start of a job's process to the script's own first line [s]."""
     return in_process(f"{PREAMBLE}import runpy; runpy.run_path({str(SCRIPTS / script)!r})")[0]
@@ -193,7 +206,7 @@ def measure(root):
     npz = [str(chain.exposure), str(chain.prediction)]
     drawing = (
         f"from bosscal.survey.targets import Target; import runpy; runpy.run_path({str(SCRIPTS / 'plot.py')!r})['main']"
-        f"({npz[0]!r}, {npz[1]!r}, Target(**{target!r}), {figures!r}, {str(root / 'budget.ecsv')!r})"
+        f"({npz!r}, None, Target(**{target!r}), {figures!r}, {str(root / 'budget.ecsv')!r})"
     )
     names = [path.name for path in paths]
     steps = {
@@ -204,6 +217,9 @@ def measure(root):
         "plot": drawing,
     }
     used = {name: in_process(code, 1) for name, code in steps.items()}
+    used["measure_frame"] = in_process(
+        measure_frame(list(map(str, paths)), names, str(root / "fused.ecsv"), str(root / "fused.fits")), 1
+    )
     simulated = (
         "from bosscal import simulation; "
         f"simulation.simulate_camera_exposure({str(root / 'again')!r}, {CAMERA!r}, {EXPNUM}, {SEED})"

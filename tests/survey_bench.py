@@ -1,7 +1,8 @@
 """What a survey costs, measured on simulated plates: the numbers of docs/survey.md.
 
     python tests/survey_bench.py plan FOLDER 1 10 25 100    plan so many plates: jobs, time and memory of a dry run
-    python tests/survey_bench.py plate FOLDER 2             one plate with so many exposures, all fibers, on two cores
+    python tests/survey_bench.py plate FOLDER 7             one plate with so many exposures, all fibers, on two cores
+    python tests/survey_bench.py plate FOLDER 7 false       the same without npz files (keep_intermediates)
     python tests/survey_bench.py spectra FOLDER 20          so many fibers of one plate from their full spec files
     python tests/survey_bench.py page FOLDER 100 2500       the survey's page over so many plates, from made-up tables
     python tests/survey_bench.py summary FOLDER 10 30 100  the summary of so many plates, from repeated tables
@@ -91,7 +92,7 @@ def save(folder, name, found):
 
 
 def plan(folder, numbers):
-    """Jobs, time and memory of a dry run of whole plates whose exposures are known."""
+    """Jobs, time and memory of a dry run of whole plates whose exposures are known, with npz files and without."""
     found = []
     listed = [row.plate for row in simulation.listed_plates()[6:] if row.quality == "good"]
     for number in map(int, numbers):
@@ -111,18 +112,22 @@ def plan(folder, numbers):
                 os.link(run / "results/simulated" / name, mirror)
                 link.symlink_to(os.path.relpath(mirror, link.parent))
         snakemake(run, "--until", "list_exposures")
-        output, seconds, _, memory = snakemake(run, "--dry-run")
-        jobs = int(next(line for line in output.splitlines() if line.startswith("total")).split()[1])
         exposures = sum(4 * len(plate.exposures) for plate in plates)
-        found.append({"plates": number, "camera exposures": exposures, "jobs": jobs, "seconds": seconds, "MB": memory})
+        for keep in (True, False):
+            output, seconds, cpu, memory = snakemake(run, "--dry-run", "--config", f"keep_intermediates={keep}")
+            jobs = int(next(line for line in output.splitlines() if line.startswith("total")).split()[1])
+            found.append(
+                {"plates": number, "camera exposures": exposures, "npz kept": keep, "jobs": jobs, "seconds": seconds,
+                 "CPU [s]": cpu, "MB": memory}
+            )  # fmt: skip
     save(folder, "plan", found)
 
 
-def plate(folder, number):
+def plate(folder, number, keep="true"):
     """One whole plate: its files are made first, and then the analysis is timed."""
     run = folder / "plate"
     wanted = {"plate": PLATE.number, "mjd": PLATE.mjd, "fibers": "all", "exposures": list(range(int(number)))}
-    configure(run, release="sim", targets=[wanted])
+    configure(run, release="sim", targets=[wanted], keep_intermediates=yaml.safe_load(keep))
     exposures = PLATE.exposures[: int(number)]
     files = [path for camera in simulation.CAMERAS for expnum in exposures
              for path in simulation.camera_exposure_paths(camera, expnum, PLATE)]  # fmt: skip
@@ -162,7 +167,7 @@ def plate(folder, number):
             if path.name not in ("simulated", "mirror", "inputs") and path.is_dir()
         },
     }
-    save(folder, "plate", found)
+    save(folder, "plate" if yaml.safe_load(keep) else "plate-without-npz", found)
 
 
 def spectra(folder, number):

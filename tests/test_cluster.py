@@ -15,6 +15,8 @@ import pytest
 import yaml
 from conftest import REPOSITORY, Workflow
 
+from bosscal.run.cluster import JOB_NAME
+
 sys.path.insert(0, str(Path(__file__).parent / "slurm"))
 
 import cluster as slurm
@@ -89,17 +91,6 @@ def submitted(output):
     return output.count("has been submitted with SLURM jobid")
 
 
-def test_the_default_run_is_the_same_on_a_cluster(cluster, default_run, tmp_path):
-    """Protects numbers and figures from where they are made, and the cluster from a job for every step."""
-    workflow = OnCluster(tmp_path, cluster)
-    shutil.copy(REPOSITORY / "config.yaml", workflow.folder)
-    output = workflow.run(environment=cluster.environment).stdout
-    expected = contents(default_run)
-    assert len(expected) > 30
-    assert differing(contents(workflow), expected) == []
-    assert submitted(output) <= 6, output
-
-
 def wait_until(condition, process, seconds=180):
     """Wait for a condition while a run goes on."""
     end = time.monotonic() + seconds
@@ -107,6 +98,31 @@ def wait_until(condition, process, seconds=180):
         assert process.poll() is None, "the run ended before"
         assert time.monotonic() < end, "waited in vain"
         time.sleep(0.5)
+
+
+def test_the_default_run_is_the_same_on_a_cluster(cluster, default_run, tmp_path):
+    """Protects numbers and figures from where they are made, and the cluster from a job for every step; and a run that
+    is killed: the next one ends the jobs that it left, which would write the same files, and goes on."""
+    workflow = OnCluster(tmp_path, cluster)
+    shutil.copy(REPOSITORY / "config.yaml", workflow.folder)
+    process = workflow.start()
+    try:
+        # a job has made one of its files, and is at work on the others
+        wait_until(lambda: list((workflow.results / "simulated").rglob("spFrame-*")), process)
+        assert cluster.jobs("RUNNING")
+    finally:
+        process.kill()
+        process.wait()
+    left = cluster.jobs()
+    assert left
+    output = workflow.run(environment=cluster.environment).stdout
+    assert f"ending {len(left)} jobs that a killed run left on the cluster: {' '.join(left)}" in output
+    expected = contents(default_run)
+    assert len(expected) > 30
+    assert differing(contents(workflow), expected) == []
+    assert submitted(output) <= 6, output
+    assert workflow.planned() == {}
+    assert not list(workflow.results.rglob(".partial-*"))
 
 
 def test_what_fails_in_a_cluster_delays_and_loses_nothing(cluster, tmp_path):
@@ -128,7 +144,8 @@ def test_what_fails_in_a_cluster_delays_and_loses_nothing(cluster, tmp_path):
         time.sleep(5)
         assert cluster.jobs("PENDING")  # nothing is given to a node that is drained, and nothing given up
         cluster.resume()
-        wait_until(lambda: cluster.jobs("RUNNING"), process)
+        # a step is at work: one that is just asked for waits for minutes, until srun asks again
+        wait_until(cluster.steps, process)
         cluster.restart_controller()
         assert process.wait(600) == 0, workflow.log()
     finally:
@@ -147,4 +164,5 @@ def test_groups_of_the_profile_are_those_of_the_rules():
     rules = "".join(path.read_text() for path in (REPOSITORY / "workflow/rules").glob("*.smk"))
     named = {entry.partition("=")[0] for entry in profile["group-components"]}
     assert named == {"camera_exposure", "simulation", "spectra"}
+    assert profile["slurm-jobname-prefix"] == JOB_NAME
     assert all(f'    group:\n        "{name}"\n' in rules for name in named)

@@ -5,8 +5,12 @@ import fcntl
 import hashlib
 import logging
 import os
+import signal
+import socket
 import subprocess
 import sys
+import time
+from contextlib import contextmanager
 
 import pytest
 import yaml
@@ -15,7 +19,7 @@ from conftest import REPOSITORY
 from bosscal.base.errors import UserError
 from bosscal.noise.laws import LAWS
 from bosscal.run.configuration import Data
-from bosscal.run.lock import configuration_name, lock_run, refuse_old_results
+from bosscal.run.lock import FORGOTTEN, configuration_name, lock_run, refuse_old_results
 from bosscal.run.releases import read_releases, spec_paths
 from bosscal.run.sources import Source, read_only, source_of
 from bosscal.survey.paths import finder
@@ -238,17 +242,106 @@ def test_one_run_at_a_time(tmp_path):
     lock_run(folder).close()
 
 
-def test_file_system_without_locks_stops_no_run(tmp_path, monkeypatch, caplog):
-    """Protects runs on network file systems that have no locks: they go on, with a warning."""
+# A run on a second machine: another kernel, whose locks nobody here sees.
+ON_ANOTHER_MACHINE = """
+import fcntl, socket, sys
+from bosscal.run import lock
+fcntl.flock = lambda *_: None
+lock.kernel = lambda: "another kernel"
+socket.gethostname = lambda: "node2"
+lock.BEAT = 0.2
+held = lock.lock_run(sys.argv[1], lambda words: print(words, flush=True))
+print("holds", flush=True)
+sys.stdin.readline()
+held.close()
+"""
+
+
+@contextmanager
+def run_on_another_machine(folder):
+    """A process that has a folder as a run on another machine has it; it ends with the block."""
+    with subprocess.Popen(
+        [sys.executable, "-c", ON_ANOTHER_MACHINE, folder],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=os.environ | {"PYTHONPATH": str(REPOSITORY / "src")},
+    ) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def aged(folder):
+    """Let a run's signature be one that nobody touched for long."""
+    old = (folder / ".run").stat().st_mtime - FORGOTTEN - 1
+    os.utime(folder / ".run", (old, old))
+
+
+def test_one_run_at_a_time_on_several_machines(tmp_path):
+    """Protects results on a shared folder whose file system carries no locks between machines: each run keeps the
+    other's machine out, by name, and lets it in at its end."""
+    with run_on_another_machine(tmp_path) as other:
+        assert other.stdout.readline() == "holds\n"
+        with pytest.raises(UserError, match=r"^another run is at work in this folder, on node2: wait for it to end"):
+            lock_run(tmp_path)
+        other.stdin.write("\n")
+        other.stdin.flush()
+        assert other.wait(20) == 0
+    with lock_run(tmp_path):
+        assert (tmp_path / ".run").exists()
+        with run_on_another_machine(tmp_path) as other:
+            assert other.wait(20) == 1
+            assert f"at work in this folder, on {socket.gethostname()}: wait" in other.stderr.read()
+    assert not (tmp_path / ".run").exists()
+
+
+def test_a_run_that_was_killed_on_another_machine_is_forgotten(tmp_path, caplog):
+    """Protects a shared folder from a signature that stays: after two minutes it counts no more, and a line says so.
+    A signature that is touched does."""
+    with run_on_another_machine(tmp_path) as other:
+        assert other.stdout.readline() == "holds\n"
+        aged(tmp_path)
+        time.sleep(1)  # it beats
+        with pytest.raises(UserError, match="on node2"):
+            lock_run(tmp_path)
+        other.kill()
+        other.wait()
+    with pytest.raises(UserError, match="forgotten 120 s after"):
+        lock_run(tmp_path)
+    aged(tmp_path)
+    with caplog.at_level(logging.WARNING), lock_run(tmp_path):
+        assert "a run on node2 was killed here" in caplog.text
+
+
+def test_a_run_that_was_halted_for_long_ends(tmp_path):
+    """Protects results where a machine slept for hours and goes on: its run sees that another has taken over."""
+    with run_on_another_machine(tmp_path) as other:
+        assert other.stdout.readline() == "holds\n"
+        os.kill(other.pid, signal.SIGSTOP)
+        aged(tmp_path)
+        with lock_run(tmp_path):
+            os.kill(other.pid, signal.SIGCONT)
+            words = other.stdout.readline()
+            assert (
+                words
+                == f"a run on {socket.gethostname()} took over this folder, for this one did not move; it ends here\n"
+            )
+        assert lock_run(tmp_path).close() is None
+
+
+def test_a_file_system_without_locks_keeps_runs_apart_too(tmp_path, monkeypatch):
+    """Protects runs on network file systems that have no locks: they go on, and one at a time."""
 
     def flock(stream, operation):
         raise OSError(errno.ENOLCK, "No locks available")
 
     monkeypatch.setattr(fcntl, "flock", flock)
-    with caplog.at_level(logging.WARNING), lock_run(tmp_path) as stream:
-        assert not stream.closed
-    (record,) = caplog.records
-    assert "no lock on this file system (No locks available)" in record.getMessage()
+    with lock_run(tmp_path), pytest.raises(UserError, match="another run is at work in this folder, on"):
+        lock_run(tmp_path)
+    lock_run(tmp_path).close()
 
 
 def test_folder_that_cannot_be_written_is_named(tmp_path):

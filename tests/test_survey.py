@@ -10,17 +10,20 @@ from bosscal import simulation
 
 pytestmark = pytest.mark.workflow
 
-# Jobs of a whole simulated plate: per camera exposure its simulation, four downloads and five steps; per plate the
-# flats of four cameras and the distortion, each made and downloaded, and the plate's figure and small table.
-OF_EXPOSURE, OF_PLATE, OF_RUN = 1 + 4 + 5, 2 * (4 + 1) + 2, 3
+# Jobs of a whole simulated plate: per camera exposure its simulation, four downloads and five steps, or two where no
+# npz is kept; per plate the flats of four cameras and the distortion, each made and downloaded, and the plate's figure
+# and small table.
+OF_EXPOSURE, OF_PLATE, OF_RUN = {True: 1 + 4 + 5, False: 1 + 4 + 2}, 2 * (4 + 1) + 2, 3
 
 
 @pytest.mark.slow
 def test_a_plan_grows_with_camera_exposures(tmp_path):
     """Protects surveys: so many jobs for a camera exposure, a plate and a run, and not one for a fiber."""
     survey_bench.plan(tmp_path, [1, 3])
-    for row in json.loads((tmp_path / "plan.json").read_text()):
-        expected = OF_EXPOSURE * row["camera exposures"] + OF_PLATE * row["plates"] + OF_RUN
+    rows = json.loads((tmp_path / "plan.json").read_text())
+    assert len(rows) == 4
+    for row in rows:
+        expected = OF_EXPOSURE[row["npz kept"]] * row["camera exposures"] + OF_PLATE * row["plates"] + OF_RUN
         assert row["jobs"] == expected, row
 
 

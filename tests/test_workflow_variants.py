@@ -285,14 +285,30 @@ def test_one_spectrum_in_two_releases(tmp_path, real_data):
     assert workflow.planned() == {}
 
 
-def test_intermediate_files_go_where_they_are_not_kept(default_run, tmp_path):
-    """Protects the disk of a survey, and what is made of the files: it stays, the same bytes, and is up to date."""
-    workflow = default_run.copy(tmp_path)
-    for step in ("extract_frame", "calibrate", "compare", "calib"):
-        shutil.rmtree(workflow.results / step)
-    workflow.configure(**workflow.configuration() | {"keep_intermediates": False})
-    assert workflow.executed()["extract_frame"] == 2
+@pytest.mark.slow
+def test_one_process_makes_the_same_without_intermediate_files(default_run, tmp_path):
+    """Protects the disk of a survey: no npz is written, what is made of a camera exposure is the same bytes and stays
+    up to date; an npz is made where it is asked for by its name, and is then no reason to make anything again."""
+    workflow = Workflow(tmp_path).configure(**default_run.configuration() | {"keep_intermediates": False})
+    for folder in ("inputs", "mirror", "simulated", "targets"):
+        shutil.copytree(default_run.results / folder, workflow.results / folder, symlinks=True)
+    executed = workflow.executed()
+    assert executed["measure_frame"] == 2
+    assert executed.keys() & {"extract_frame", "calibrate", "compare", "write_calib"} == set()
+    # Neither there nor deleted: no step ran that writes one, and none left its folder.
     assert not list(workflow.results.rglob("*.npz"))
-    for path in (default_run.results / "calib").rglob("*.fits"):
-        assert path.read_bytes() == (workflow.folder / path.relative_to(default_run.folder)).read_bytes()
+    assert not (workflow.results / "extract_frame").exists()
+    made = ("budget", "calib", "compare", "figures", "outliers", "report")
+    other, kinds = differing(default_run, workflow, made)
+    # Pages that tell the configuration and the run times.
+    assert {path.rpartition("/")[2] for path in other} <= {"index.html", "provenance.html"}
+    assert {".ecsv", ".fits", ".png", ".pdf", ".html", ".js"} <= set(kinds)
     assert workflow.planned() == {}
+    npz = [f"results/{step}/{PLATE}/b1-00158842.npz" for step in ("extract_frame", "calibrate")]
+    assert workflow.executed("--", *npz) == {"extract_frame": 1, "calibrate": 1}
+    for name in npz:
+        assert (workflow.folder / name).read_bytes() == (default_run.folder / name).read_bytes()
+    assert workflow.planned() == {}
+    fewer = workflow.configuration()["targets"][:1]
+    workflow.configure(**workflow.configuration() | {"targets": [*fewer, {**fewer[0], "fibers": [20]}]})
+    assert workflow.executed() == {"plot": 2, "summarize": 1, "report": 1}

@@ -2,7 +2,7 @@
 
     python tests/slurm/cluster.py FOLDER    start it, say how to use it, and stop it at the end of the input
 
-Needs root, and Debian's slurmctld, slurmd, slurmdbd, slurm-client, munge and mariadb-server.
+Needs root, and Debian's slurmctld, slurmd, slurmdbd, slurm-client, munge and mariadb-server, which it installs.
 """
 
 import getpass
@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 PROGRAMS = ("slurmctld", "slurmd", "slurmdbd", "sbatch", "sacctmgr", "munged", "mariadbd", "mariadb-install-db")
+PACKAGES = ("slurmctld", "slurmd", "slurmdbd", "slurm-client", "munge", "mariadb-server")
 PATH = os.pathsep.join([os.environ.get("PATH", ""), "/usr/sbin", "/sbin"])
 TIMEOUT = 60  # s, for a daemon to answer
 
@@ -77,15 +78,46 @@ StorageLoc=slurm
 """
 
 
+def _lacking():
+    return [name for name in PROGRAMS if shutil.which(name, path=PATH) is None]
+
+
 def missing():
-    """Why there can be no cluster here; nothing if there can."""
+    """Why there can be no cluster here; "" if there can. Packages of Debian are installed where that is possible."""
     if os.geteuid() != 0:
         return "SLURM's daemons are started as root"
-    lacking = [name for name in PROGRAMS if shutil.which(name, path=PATH) is None]
-    if lacking:
-        packages = "slurmctld slurmd slurmdbd slurm-client munge mariadb-server"
-        return f"no {', '.join(lacking)}: apt-get install --no-install-recommends {packages}"
-    return ""
+    if not _lacking():
+        return ""
+    if shutil.which("apt-get") is None:
+        return f"no {', '.join(_lacking())}, and no apt-get to install {' '.join(PACKAGES)}"
+    return _install()
+
+
+def _install():
+    """Install what is lacking, and start none of it; returns why that failed."""
+    environment = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
+    # Debian asks this script whether a package's daemons may be started: only those of the test's cluster are.
+    policy, allowed = Path("/usr/sbin/policy-rc.d"), True
+    try:
+        with open(policy, "x", encoding="ascii") as script:
+            script.write("#!/bin/sh\nexit 101\n")
+        policy.chmod(0o755)
+    except OSError:
+        allowed = False  # there is one already, whose word counts
+    try:
+        for arguments in (["update"], ["install", "--yes", "--no-install-recommends", *PACKAGES]):
+            command = ["apt-get", "--quiet", "-o", "DPkg::Lock::Timeout=120", *arguments]
+            process = subprocess.run(
+                command, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False
+            )
+            if process.returncode:
+                words = " ".join(process.stdout.split()[-40:])
+                return f"no {', '.join(_lacking())}, and apt-get {arguments[0]} fails: {words}"
+    finally:
+        if allowed:
+            policy.unlink()
+    lacking = _lacking()
+    return f"no {', '.join(lacking)} in {' '.join(PACKAGES)}" if lacking else ""
 
 
 def _free_ports(names):
@@ -239,9 +271,14 @@ class Cluster:
     def restart_controller(self):
         """Stop the controller, as a failure or an update does, and start it again."""
         self.stop_daemon("slurmctld")
-        time.sleep(3)
+        time.sleep(1)
         self.start_daemon("slurmctld")
         self._wait("slurmctld", lambda: "UP" in self.call("scontrol", "ping", check=False))
+
+    def steps(self):
+        """Names of the steps that run within jobs."""
+        found = self.call("squeue", "--steps", "--noheader", "-o", "%i", check=False).split()
+        return [name for name in found if not name.endswith((".batch", ".extern"))]
 
     def jobs(self, state=""):
         """Numbers of the jobs that wait or run, or of those in a state."""

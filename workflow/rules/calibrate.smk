@@ -5,7 +5,7 @@ rule calibrate:
     input:
         "results/extract_frame/{release}/{plate_mjd}/{exposure}.npz",
     output:
-        intermediate("results/calibrate/{release}/{plate_mjd}/{exposure}.npz"),
+        "results/calibrate/{release}/{plate_mjd}/{exposure}.npz",
     log:
         "results/logs/calibrate/{release}/{plate_mjd}/{exposure}.log",
     benchmark:

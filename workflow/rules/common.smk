@@ -27,7 +27,7 @@ from bosscal.base.outcomes import noted_failures, read_outcome, step_name, uniqu
 from bosscal.base.provenance import code_digest
 from bosscal.figures import kinds
 from bosscal.noise.laws import LAWS
-from bosscal.run import lock
+from bosscal.run import cluster, lock
 from bosscal.run.configuration import read_configuration, shown
 from bosscal.run.releases import alternatives, read_releases, spec_paths
 from bosscal.run.sources import SIMULATED, contradictions, read_only, source_of
@@ -133,11 +133,6 @@ def in_formats(stem):
     return [f"{stem}.{form}" for form in FORMATS if form != "png"]
 
 
-def intermediate(path):
-    """A file that only later steps read: it goes when these are done, where the configuration says so."""
-    return path if CONFIGURATION.keep_intermediates else temp(path)
-
-
 def memory(megabytes):
     """Memory of a step [MB]: half more than the most that was measured; at each further attempt as much again."""
     return lambda wildcards, attempt: megabytes * attempt
@@ -160,6 +155,8 @@ if workflow.exec_mode == ExecMode.DEFAULT:
 onstart:
     with user_errors():
         RUN_LOCK = lock.lock_run("results")
+        if workflow.executor_plugin.name == "slurm":
+            cluster.end_orphans(Path.cwd())
 
 
 def end_with_causes():

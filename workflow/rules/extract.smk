@@ -17,11 +17,16 @@ def get_frame_paths(wildcards):
     return frames
 
 
+def get_frame_files(wildcards):
+    """The files of a camera exposure."""
+    return [get_input(wildcards.release, path) for path in get_frame_paths(wildcards)]
+
+
 rule extract_frame:
     input:
-        lambda wildcards: [get_input(wildcards.release, path) for path in get_frame_paths(wildcards)],
+        get_frame_files,
     output:
-        intermediate("results/extract_frame/{release}/{plate_mjd}/{exposure}.npz"),
+        "results/extract_frame/{release}/{plate_mjd}/{exposure}.npz",
     log:
         "results/logs/extract_frame/{release}/{plate_mjd}/{exposure}.log",
     benchmark:

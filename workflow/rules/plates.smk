@@ -17,8 +17,7 @@ def get_plate_figures(pattern, kinds_of_figures, label):
 
 rule plot_exposure:
     input:
-        exposure="results/extract_frame/{release}/{plate_mjd}/{exposure}.npz",
-        prediction="results/calibrate/{release}/{plate_mjd}/{exposure}.npz",
+        measured=get_measured,
         table="results/compare/{release}/{plate_mjd}/{exposure}.ecsv",
     output:
         *get_plate_figures(
@@ -39,6 +38,7 @@ rule plot_exposure:
         failed_before=failed_before("plot_exposure"),
         code=code("plot_exposure.py"),
         look=LOOK,
+        frames=get_frames,
         mask_bits=paths.mask_bits(),
     script:
         "../scripts/plot_exposure.py"

@@ -37,8 +37,14 @@ def releases_of(products):
     return f"(?={'|'.join(spectra + tables)})[^/]+" if fibers else "(?!)"
 
 
-def get_step(step):
-    """Input function: the npz of a step that a target is in."""
+def get_spectrum(wildcards):
+    """What a target is read from."""
+    get_target(wildcards)  # or one line that it was not asked for
+    return get_measured(wildcards)
+
+
+def get_npz(step):
+    """Input or parameter function: the npz of a step that a target is in."""
 
     def get(wildcards):
         target = get_target(wildcards)
@@ -49,8 +55,13 @@ def get_step(step):
 
 rule plot:
     input:
-        exposure=get_step("extract_frame"),
-        prediction=get_step("calibrate"),
+        measured=get_spectrum,
+        # What made this found the survey's files to belong together.
+        table=lambda wildcards: (
+            []
+            if CONFIGURATION.keep_intermediates
+            else "results/compare/{release}/{plate_mjd}/{exposure}.ecsv".format(**wildcards)
+        ),
     output:
         *get_figures("frames"),
         table="results/budget/{release}/{plate_mjd}/{exposure}-{fiber}.ecsv",
@@ -68,6 +79,7 @@ rule plot:
         failed_before=failed_before("plot"),
         code=code("plot.py"),
         look=LOOK_OF_PANELS,
+        frames=get_frames,
         target=lambda wildcards: get_target(wildcards).to_dict(),
     script:
         "../scripts/plot.py"
@@ -94,8 +106,8 @@ rule plot_spec:
         look=LOOK_OF_PANELS,
         target=lambda wildcards: get_target(wildcards).to_dict(),
         # Written beside the input, by the same job.
-        exposure=get_step("extract_frame"),
-        prediction=get_step("calibrate"),
+        exposure=get_npz("extract_frame"),
+        prediction=get_npz("calibrate"),
     script:
         "../scripts/plot_spec.py"
 
@@ -105,7 +117,7 @@ def get_panel_inputs(wildcards):
     target = get_target(wildcards)
     if target.products == "spec":
         return {"record": f"results/compare/{target.folder}/spec-{target.fiber:04d}.ecsv"}
-    return {"exposure": get_step("extract_frame")(wildcards), "prediction": get_step("calibrate")(wildcards)}
+    return {"exposure": get_npz("extract_frame")(wildcards), "prediction": get_npz("calibrate")(wildcards)}
 
 
 # One of the six panels alone, as wide as a column, when it is asked for by its name.
@@ -128,7 +140,7 @@ rule plot_panel:
         code=code("plot_panel.py"),
         look=LOOK,
         target=lambda wildcards: get_target(wildcards).to_dict(),
-        exposure=get_step("extract_frame"),
-        prediction=get_step("calibrate"),
+        exposure=get_npz("extract_frame"),
+        prediction=get_npz("calibrate"),
     script:
         "../scripts/plot_panel.py"

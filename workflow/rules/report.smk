@@ -49,12 +49,18 @@ def get_outliers(wildcards):
     return [f"results/outliers/{folder}/{unit}.ecsv" for folder, unit in get_whole_exposures()]
 
 
-def get_frame_exposures(wildcards):
-    return [f"results/extract_frame/{folder}/{unit}.npz" for folder, unit in get_folders("frames")]
+def of_frames(get):
+    """What an input function tells of every camera exposure from frames, by folder and unit."""
+    found = {}
+    for folder, unit in get_folders("frames"):
+        release, plate_mjd = Path(folder).parts
+        wildcards = SimpleNamespace(release=release, plate_mjd=plate_mjd, exposure=unit)
+        found[f"{folder}/{unit}"] = get(wildcards)
+    return found
 
 
-def get_frame_predictions(wildcards):
-    return [f"results/calibrate/{folder}/{unit}.npz" for folder, unit in get_folders("frames")]
+def get_all_measured(wildcards):
+    return list(dict.fromkeys(path for files in of_frames(get_measured).values() for path in files))
 
 
 rule report:
@@ -68,8 +74,7 @@ rule report:
         budget_tables=get_budget_tables,
         plates=get_plates_figures,
         outliers=get_outliers,
-        exposures=get_frame_exposures,
-        predictions=get_frame_predictions,
+        measured=get_all_measured,
         coadds=lambda wildcards: [rules.collect_coadds.output.coadds] if get_spectra() else [],
     output:
         f"{REPORT}/index.html",
@@ -94,6 +99,7 @@ rule report:
         configuration=shown(CONFIGURATION),
         targets=get_block_parameters,
         failures=get_failures,
+        frames=lambda wildcards: {} if CONFIGURATION.keep_intermediates else of_frames(get_frames),
         # Written beside the tables of spec files, by the same jobs.
         spec_exposures=lambda wildcards: get_spec_tables(get_folders("spec")),
     script:

@@ -4,15 +4,14 @@ from bosscal.base.log import amount, logger, run_step
 from bosscal.base.tables import read_table, write_table
 from bosscal.figures.drawing import draw_exposure
 from bosscal.figures.style import Look
+from bosscal.results.measured import Frames, measured
 from bosscal.results.outliers import find_outliers
-from bosscal.results.prediction import Prediction
-from bosscal.survey.exposure import CameraExposure
 
 
-def main(exposure_path, prediction_path, table_path, mask_bits, figures, outliers_path, look=None):
+def main(paths, frames, table_path, mask_bits, figures, outliers_path, look=None):
     """Draw the figures and write the table of outliers."""
-    logger.info("read %s, %s and %s", *map(amount, (exposure_path, prediction_path, table_path)))
-    exposure, prediction = CameraExposure.read(exposure_path), Prediction.read(prediction_path)
+    logger.info("read %s", ", ".join(map(amount, [*paths, table_path])))
+    exposure, prediction = measured(paths, frames)
     table = read_table(table_path)
     draw_exposure(exposure, prediction, table, figures, look)
     outliers = find_outliers(exposure, prediction.flux, table, mask_bits, prediction.header.mask_allow)
@@ -21,17 +20,11 @@ def main(exposure_path, prediction_path, table_path, mask_bits, figures, outlier
 
 
 if "snakemake" in globals():
-    files, output = snakemake.input, snakemake.output
+    files, output, params = snakemake.input, snakemake.output, snakemake.params
+    frames = params.frames and Frames(**params.frames)
     figures = [path for path in output if path != output.outliers]
+    look = Look(**params.look)
     run_step(
         snakemake,
-        lambda: main(
-            files.exposure,
-            files.prediction,
-            files.table,
-            snakemake.params.mask_bits,
-            figures,
-            output.outliers,
-            Look(**snakemake.params.look),
-        ),
+        lambda: main(files.measured, frames, files.table, params.mask_bits, figures, output.outliers, look),
     )

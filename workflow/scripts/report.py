@@ -2,6 +2,7 @@
 
 import time
 from dataclasses import replace
+from functools import lru_cache
 from importlib.metadata import version
 from pathlib import Path
 
@@ -13,8 +14,9 @@ from bosscal.base.tables import read_table
 from bosscal.figures import kinds
 from bosscal.report.pages import PAGES, Content, Image, Run, write_pages
 from bosscal.report.statuses import read_thresholds
-from bosscal.results.comparison import stack
-from bosscal.results.spectrum import read_spectrum
+from bosscal.results.comparison import header_of, stack
+from bosscal.results.measured import Frames, measured
+from bosscal.results.spectrum import spectrum_of
 from bosscal.survey.exposure import CameraExposure
 from bosscal.survey.inputs import INPUTS, read_record
 from bosscal.survey.targets import Block, single_spectra
@@ -51,9 +53,9 @@ def plates_of(files):
     return plates
 
 
-def headers_of(exposures, spec_exposures):
-    """Headers of the camera exposures, those of spec files by the record of the job that wrote them."""
-    yield from (CameraExposure.read(path).header for path in exposures)
+def headers_of(comparisons, spec_exposures):
+    """Headers of the camera exposures: of frames by their tables, of spec files with the table that they lie beside."""
+    yield from (header_of(path) for path in comparisons if path not in spec_exposures.values())
     for path, record in spec_exposures.items():
         with made_with(record):
             yield CameraExposure.read(path).header
@@ -109,22 +111,36 @@ def _number(text):
 
 
 class Spectra:
-    """The targets' spectra and focal positions, from the npz of their camera exposures."""
+    """The targets' spectra and focal positions, from their camera exposures.
+
+    ``frames`` tells how to make these in memory, by folder and unit, where no npz is kept.
+    """
+
+    def __init__(self, frames):
+        self._frames = frames
+        self._read = lru_cache(1)(self._measured)  # pages come by camera exposure
+        self._positions = {}
 
     def spectrum(self, target):
-        return read_spectrum(self._path("extract_frame", target), self._path("calibrate", target), target)
+        return spectrum_of(*self._read(target.folder, target.unit), target)
 
     def focal_positions(self, target):
-        exposure = CameraExposure.read(self._path("extract_frame", target))
-        places = zip(exposure.xfocal.tolist(), exposure.yfocal.tolist(), strict=True)
-        return dict(zip(exposure.fiber.tolist(), places, strict=True))
+        """The same in all exposures of a spectrograph, so that one is read."""
+        key = target.folder, target.camera[1]
+        if key not in self._positions:
+            exposure, _ = self._read(target.folder, target.unit)
+            places = zip(exposure.xfocal.tolist(), exposure.yfocal.tolist(), strict=True)
+            self._positions[key] = dict(zip(exposure.fiber.tolist(), places, strict=True))
+        return self._positions[key]
 
-    @staticmethod
-    def _path(step, target):
-        return f"results/{step}/{target.folder}/{target.unit}.npz"
+    def _measured(self, folder, unit):
+        if f"{folder}/{unit}" not in self._frames:
+            return measured([f"results/{step}/{folder}/{unit}.npz" for step in ("extract_frame", "calibrate")])
+        frames = Frames(**self._frames[f"{folder}/{unit}"])
+        return measured([f"{INPUTS}/{frames.release}{name}" for name in frames.names], frames)
 
 
-def main(run, targets, files, spec_exposures, failures, simulated, bits, output):
+def main(run, targets, files, frames, spec_exposures, failures, simulated, bits, output):
     """Write the pages from what there is of tables, figures and camera exposures; returns why the rest is missing."""
     made = {}
     for name, paths in files.items():
@@ -136,8 +152,8 @@ def main(run, targets, files, spec_exposures, failures, simulated, bits, output)
     summary = read_table(made["summary"][0]) if made["summary"] else None
     targets = in_table(targets, summary) if summary is not None else []
     figures, releases = by_name(made["figures"]), by_name(made["releases"])
-    headers = list(headers_of(made["exposures"], spec_exposures))
-    spectra = Spectra()
+    headers = list(headers_of(made["comparisons"], spec_exposures))
+    spectra = Spectra(frames)
     content = Content(
         run=Run(
             **run,
@@ -184,10 +200,10 @@ if "snakemake" in globals():
                 "budget": list(files.budget_tables),
                 "plates": list(files.plates),
                 "outliers": list(files.outliers),
-                "exposures": list(files.exposures),
-                "predictions": list(files.predictions),
+                "measured": list(files.measured),
                 "coadds": list(files.coadds),
             },
+            params.frames,
             params.spec_exposures,
             [Failure(**failure) for failure in params.failures],
             params.simulated,

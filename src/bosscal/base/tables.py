@@ -6,6 +6,7 @@ import io
 import shutil
 import tempfile
 from collections.abc import Iterable, Mapping
+from itertools import takewhile
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -120,6 +121,16 @@ def plain(table: Table) -> Table:
 
     columns = [Plain(column) if isinstance(column, MaskedColumn) else column for column in table.itercols()]
     return Table(columns, meta=table.meta, copy=False)
+
+
+def read_meta(path: Pathlike) -> dict[str, Any]:
+    """What an ECSV table says beside its columns and rows, of which none is read."""
+    from astropy.table.meta import get_header_from_yaml
+
+    with open(path, encoding="utf-8") as stream:
+        lines = [line[2:] for line in takewhile(lambda line: line.startswith("# "), stream)]
+    meta: dict[str, Any] = get_header_from_yaml(lines[1:]).get("meta", {})  # the first tells the format
+    return meta
 
 
 def read_table(path: Pathlike) -> Table:

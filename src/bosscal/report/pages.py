@@ -189,7 +189,8 @@ def pages_of(content: Content, folder: Path) -> Iterator[tuple[str, str | bytes]
         yield from _exports(content.summary, everything)
     yield f"{PAGES}/provenance.html", page("provenance", root="", **_provenance(content))
     yield f"{PAGES}/thresholds.html", page("thresholds", root="", thresholds=content.thresholds)
-    for number, each in enumerate(judged):
+    # By camera exposure, so that each is opened once.
+    for number, each in sorted(enumerate(judged), key=lambda item: (item[1].target.folder, item[1].target.unit)):
         spectrum = content.spectrum_of(each.target)
         panels = panels_of(spectrum)
         data = f"data/{each.page.removesuffix('.html')}"

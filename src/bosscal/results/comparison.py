@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -10,8 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bosscal.base.arithmetic import reldiff, safe_ratio
+from bosscal.base.files import Pathlike
 from bosscal.base.statistics import row_maximum, row_median
-from bosscal.base.tables import IDENTITY, build_table
+from bosscal.base.tables import IDENTITY, build_table, read_meta
 from bosscal.calibration.measurement import Measurement, measure
 from bosscal.calibration.pipeline import APODIZED_ROWS
 from bosscal.calibration.tutorial import reconstruct
@@ -19,12 +21,14 @@ from bosscal.noise import fit
 from bosscal.noise.law import SKY_SUFFIX
 from bosscal.noise.laws import LAWS, PREDICTIONS, label_of
 from bosscal.results.prediction import Prediction, has_sky
-from bosscal.survey.exposure import CameraExposure, FrameExposure
+from bosscal.survey.exposure import CameraExposure, FrameExposure, Header
 from bosscal.survey.grid import grid_position
 from bosscal.survey.targets import Target
 
 if TYPE_CHECKING:
     from astropy.table import Table
+
+OF_EXPOSURE = "exposure"  # what a table's meta data call the header of its camera exposure
 
 CALIB_UNIT = "1e-17 erg / (Angstrom cm2 s electron)"
 
@@ -199,7 +203,14 @@ def compare_fibers(exposure: CameraExposure, prediction: Prediction) -> Table:
 
     blocks = list(map(of_bundle, exposure.bundles()))
     values |= {name: np.ma.concatenate([block[name] for block in blocks]) for name in blocks[0]}
-    return build_table(values, {name: COLUMNS[name] for name in COLUMNS if name not in TARGET_COLUMNS})
+    table = build_table(values, {name: COLUMNS[name] for name in COLUMNS if name not in TARGET_COLUMNS})
+    table.meta[OF_EXPOSURE] = json.loads(json.dumps(exposure.header.to_dict()))  # lists for tuples, which YAML lacks
+    return table
+
+
+def header_of(path: Pathlike) -> Header:
+    """Facts about the camera exposure that a table of :func:`compare_fibers` is of; its rows are not read."""
+    return Header.from_dict(read_meta(path)[OF_EXPOSURE])
 
 
 def thrucorr_of(exposure: CameraExposure, prediction: Prediction) -> NDArray[np.str_]:
@@ -351,7 +362,9 @@ def stack(tables: Sequence[Table]) -> Table:
     """Tables of the same columns as one."""
     from astropy.table import vstack
 
-    return vstack(list(tables), metadata_conflicts="silent")
+    stacked = vstack(list(tables), metadata_conflicts="silent")
+    stacked.meta.clear()  # of one camera exposure
+    return stacked
 
 
 def summarize(targets: Sequence[Target], table: Table, releases: Iterable[Table] = ()) -> tuple[Table, dict[str, str]]:

@@ -1,4 +1,4 @@
-"""One spectrum with all that its figures show, read from the npz files of its camera exposure."""
+"""One spectrum with all that its figures show, from its camera exposure."""
 
 from __future__ import annotations
 
@@ -87,18 +87,28 @@ class Spectrum:
         return lines
 
 
-def read_spectrum(exposure_path: Pathlike, prediction_path: Pathlike, target: Target) -> Spectrum:
-    """Read a target's rows, and those of its bundle where its neighbours are needed.
+def spectrum_of(exposure: CameraExposure, prediction: Prediction, target: Target) -> Spectrum:
+    """A target's rows, and those of its bundle where its neighbours are needed.
 
     Raises
     ------
     UserError
-        If a file is missing or damaged, or the fiber is not in the exposure.
+        If a file is damaged, or the fiber is not in the exposure.
     """
-    exposure, prediction = CameraExposure.read(exposure_path), Prediction.read(prediction_path)
     places = exposure.bundle_of(target.fiber)
     bundle, predicted = exposure.take(places), prediction.take(places)
     index = bundle.index(target.fiber)
     fiber = slice(index, index + 1)
     measurement = measure(bundle, predicted.calib, prediction.header.mask_allow).take(fiber)
     return Spectrum(target, bundle.take(fiber), predicted.take(fiber), measurement)
+
+
+def read_spectrum(exposure_path: Pathlike, prediction_path: Pathlike, target: Target) -> Spectrum:
+    """:func:`spectrum_of` the npz files of a camera exposure, of which no more is read.
+
+    Raises
+    ------
+    UserError
+        If a file is missing or damaged, or the fiber is not in the exposure.
+    """
+    return spectrum_of(CameraExposure.read(exposure_path), Prediction.read(prediction_path), target)

@@ -469,8 +469,9 @@ class Configuration(Section):
     figures: Figures = Field(default=Figures(), description="how figures are drawn: formats, widths, panels and others")
     keep_intermediates: bool = Field(
         default=True,
-        description="true or false: whether the npz of extract_frame and calibrate stay (130 MB a camera exposure of "
-        "frames) when all that is made of them is there; what needs them later makes them again",
+        description="true or false: whether extract_frame and calibrate write their npz (130 MB a camera exposure of "
+        "frames); without, one process makes table and spCalib of a camera exposure, and what draws reads the "
+        "survey's files again",
     )
 
     @property

@@ -136,6 +136,7 @@ WORDS = {
     "simulate_spec_lite": "simulated the spec-lite file of",
     "summarize": "put the summary together",
     "write_calib": "wrote spCalib of",
+    "measure_frame": "measured and wrote spCalib of",
 }
 
 
