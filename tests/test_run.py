@@ -242,12 +242,12 @@ def test_one_run_at_a_time(tmp_path):
     lock_run(folder).close()
 
 
-# A run on a second machine: another kernel, whose locks nobody here sees.
+# A run on a second machine, whose locks nobody here sees.
 ON_ANOTHER_MACHINE = """
 import fcntl, socket, sys
 from bosscal.run import lock
 fcntl.flock = lambda *_: None
-lock.kernel = lambda: "another kernel"
+lock.machine = lambda: "another machine"
 socket.gethostname = lambda: "node2"
 lock.BEAT = 0.2
 held = lock.lock_run(sys.argv[1], lambda words: print(words, flush=True))

@@ -185,7 +185,7 @@ def test_two_runs_in_one_folder_are_kept_apart(tmp_path):
         workflow.run("--dry-run")  # which writes nothing, and need not wait
     assert "another run is at work" in line
     # and from another machine, where no lock is seen
-    (workflow.results / ".run").write_text('{"host": "node2", "kernel": "another", "token": "0"}')
+    (workflow.results / ".run").write_text('{"host": "node2", "machine": "another", "token": "0"}')
     (line,) = complaints(workflow.run(check=False))
     assert "another run is at work in this folder, on node2: wait" in line
     assert not (workflow.results / "simulated").exists()

@@ -138,6 +138,10 @@ def memory(megabytes):
     return lambda wildcards, attempt: megabytes * attempt
 
 
+EXPOSURE = r"[br][12]-\d{8}"
+# Constraints of the steps that make the same files, with npz files between them or without: one of these fits nothing.
+WITH_NPZ, WITHOUT_NPZ = (EXPOSURE, "(?!)") if CONFIGURATION.keep_intermediates else ("(?!)", EXPOSURE)
+
 ENVIRONMENT = f"{workflow.basedir}/envs/bosscal.yaml"
 
 if workflow.exec_mode == ExecMode.DEFAULT:
@@ -183,7 +187,7 @@ onerror:
 wildcard_constraints:
     release="|".join(map(re.escape, RELEASES)),
     plate_mjd=r"\d{4,5}-\d{5}",
-    exposure=r"[br][12]-\d{8}",
+    exposure=EXPOSURE,
     fiber=r"\d{4}",
     unit=r"[br][12]-\d{8}(-\d{4})?",
     camera=r"[br][12]",

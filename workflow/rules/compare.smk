@@ -11,6 +11,8 @@ rule compare:
         "results/logs/compare/{release}/{plate_mjd}/{exposure}.log",
     benchmark:
         "results/benchmarks/compare/{release}/{plate_mjd}/{exposure}.tsv"
+    wildcard_constraints:
+        exposure=WITH_NPZ,
     group:
         "camera_exposure"
     conda:

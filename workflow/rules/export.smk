@@ -11,6 +11,8 @@ rule write_calib:
         "results/logs/write_calib/{release}/{plate_mjd}/{exposure}.log",
     benchmark:
         "results/benchmarks/write_calib/{release}/{plate_mjd}/{exposure}.tsv"
+    wildcard_constraints:
+        exposure=WITH_NPZ,
     group:
         "camera_exposure"
     conda:

@@ -27,15 +27,6 @@ def get_frames(wildcards):
     }
 
 
-if CONFIGURATION.keep_intermediates:
-
-    ruleorder: compare > write_calib > measure_frame
-
-else:
-
-    ruleorder: measure_frame > compare > write_calib
-
-
 rule measure_frame:
     input:
         get_frame_files,
@@ -46,6 +37,8 @@ rule measure_frame:
         "results/logs/measure_frame/{release}/{plate_mjd}/{exposure}.log",
     benchmark:
         "results/benchmarks/measure_frame/{release}/{plate_mjd}/{exposure}.tsv"
+    wildcard_constraints:
+        exposure=WITHOUT_NPZ,
     group:
         "camera_exposure"
     conda:

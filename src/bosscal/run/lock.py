@@ -47,14 +47,14 @@ class RunLock:
         Parameters
         ----------
         locked : bool
-            Whether the kernel's lock is held: then a run that signed under the same kernel has ended.
+            Whether the kernel's lock is held: then a run that signed on the same machine has ended.
 
         Raises
         ------
         UserError
             If the run that signed is at work.
         """
-        record = {"host": socket.gethostname(), "kernel": kernel(), "token": uuid.uuid4().hex}
+        record = {"host": socket.gethostname(), "machine": machine(), "token": uuid.uuid4().hex}
         while True:
             try:
                 with open(self._signature, "x", encoding="utf-8") as stream:
@@ -74,7 +74,7 @@ class RunLock:
         os.utime(self._stream.name)
         age = Path(self._stream.name).stat().st_mtime - signed
         other = _signed_by(self._signature)
-        ended_here = locked and other.get("kernel") == kernel()
+        ended_here = locked and other.get("machine") == machine()
         if age < FORGOTTEN and not ended_here:
             raise UserError(
                 f"another run is at work in this folder, on {other.get('host', 'another machine')}: wait for it to "
@@ -112,12 +112,9 @@ class RunLock:
         self.close()
 
 
-def kernel() -> str:
-    """What tells one running kernel from all others: processes that share it see each other's locks."""
-    try:
-        return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
-    except OSError:
-        return socket.gethostname()
+def machine() -> str:
+    """What tells this machine from others: processes of one machine see each other's locks."""
+    return f"{socket.gethostname()} {uuid.getnode():012x}"  # nodes may all be called localhost
 
 
 def _signed_by(signature: Path) -> dict[str, str]:
