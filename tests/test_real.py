@@ -11,6 +11,7 @@ from conftest import REPOSITORY, Workflow, count_finished, serving
 from bosscal.base.errors import UserError
 from bosscal.noise.laws import LAWS
 from bosscal.report.facts import facts_of
+from bosscal.report.pages import start_of
 from bosscal.report.statuses import judge, read_thresholds
 from bosscal.results.comparison import compare_fibers
 from bosscal.results.prediction import predict
@@ -391,3 +392,19 @@ def test_thresholds_are_those_of_the_real_files(real_data):
         least = 0.93 if check != blue_masks else 0.87
         assert found.count("ok") >= least * len(found), (check, found.count("ok"), len(found))
     assert bad <= {("dr12", "spec-5201-55832-0178")}
+
+
+def test_exposures_begin_when_their_headers_say(real_data):
+    """Protects the times in the report: DATE-OBS, which is in TAI too, says the same of every exposure."""
+    path = real_data / DR12_SPECTRA / "7332/spec-7332-56683-0788.fits"
+    with fits.open(path) as hdus:
+        dates = {
+            (hdu.header["CAMERAS"].strip(), hdu.header["EXPOSURE"]): hdu.header["DATE-OBS"].replace("T", " ")
+            for hdu in hdus[4:]
+        }
+    starts = {
+        (exposure.header.camera, exposure.header.expnum): start_of(exposure.header.tai)
+        for exposure in read_all_exposures(path, "", "dr12", 7332, 56683, 788)
+    }
+    assert starts == dates
+    assert start_of(None) == "–"

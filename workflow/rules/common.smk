@@ -29,7 +29,7 @@ from bosscal.figures import kinds
 from bosscal.noise.laws import LAWS
 from bosscal.run import cluster, lock
 from bosscal.run.configuration import read_configuration, shown
-from bosscal.run.releases import alternatives, read_releases, spec_paths
+from bosscal.run.releases import alternatives, citation, read_releases, spec_paths
 from bosscal.run.sources import SIMULATED, contradictions, read_only, source_of
 from bosscal.run.tables import read_target_table
 from bosscal.run.terminal import Terminal, ending

@@ -93,6 +93,7 @@ rule report:
             name: "a simulated mirror made by this workflow" if source.simulated else source.url
             for name, source in SOURCES.items()
         },
+        citations={name: citation(RELEASES[name]) for name in SOURCES},
         simulated=[name for name, source in SOURCES.items() if source.simulated],
         mask_allow=CONFIGURATION.mask_allow,
         mask_bits=paths.mask_bits(),

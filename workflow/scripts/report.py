@@ -190,7 +190,7 @@ if "snakemake" in globals():
     run_step(
         snakemake,
         lambda: main(
-            {name: params[name] for name in ("releases", "sources", "mask_allow", "configuration")},
+            {name: params[name] for name in ("releases", "sources", "citations", "mask_allow", "configuration")},
             single_spectra(map(Block.from_dict, params.targets)),
             {
                 "comparisons": list(files.comparisons),

@@ -8,6 +8,7 @@ and are linked.
 from __future__ import annotations
 
 import csv
+import datetime
 import io
 import os
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -63,10 +64,11 @@ class Image:
 
 @dataclass(frozen=True)
 class Run:
-    """What was run: titles and expected laws of the releases, sources of the files, and the configuration."""
+    """What was run: titles and expected laws of the releases, sources of the files, what to cite, the configuration."""
 
     releases: Mapping[str, tuple[str, str]]
     sources: Mapping[str, str]
+    citations: Mapping[str, Sequence[str]]
     mask_allow: Sequence[str]
     summary: str
     configuration: str
@@ -350,11 +352,19 @@ def _exposures(content: Content, judged: Sequence[Judged]) -> list[dict[str, Any
                 "skychi2": "–" if header.skychi2 is None else f"{header.skychi2:.3f}",
                 "seeing": "–" if header.seeing is None else f"{header.seeing:.2f}",
                 "airmass": "–" if not header.altitude else f"{1 / np.sin(np.deg2rad(header.altitude)):.2f}",
+                "start": start_of(header.tai),
                 "exptime": f"{header.exptime:.0f}",
                 "ratio": f"{np.median(ratios):.3f}" if ratios else "–",
             }
         )
     return rows
+
+
+def start_of(tai: float | None) -> str:
+    """When an exposure began, from seconds of TAI since the MJD's zero."""
+    if not tai:
+        return "–"
+    return f"{datetime.datetime(1858, 11, 17) + datetime.timedelta(seconds=round(tai)):%Y-%m-%d %H:%M:%S}"
 
 
 def _exports(summary: Table, judged: Sequence[Judged]) -> Iterator[tuple[str, bytes]]:

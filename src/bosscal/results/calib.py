@@ -11,7 +11,7 @@ from astropy.io import fits
 from numpy.typing import ArrayLike, NDArray
 
 from bosscal.base.arithmetic import inverse
-from bosscal.base.elementary import power_of_ten
+from bosscal.base.elementary import log, power_of_ten
 from bosscal.base.errors import UserError
 from bosscal.base.files import Pathlike
 from bosscal.calibration.measurement import Measurement
@@ -66,7 +66,7 @@ class Calib:
 
         What a sharp line looks like: a model flux has to be smoothed with it before it is turned into electrons.
         """
-        return self._row("WAVEDISP", fiber) * COADD_STEP * np.log(10) * self.wavelength(fiber)
+        return self._row("WAVEDISP", fiber) * COADD_STEP * log(10.0) * self.wavelength(fiber)
 
     def usable(self, fiber: int) -> NDArray[np.bool_]:
         """Rows with a calibration and a measured variance, 1D[nrow]."""

@@ -89,10 +89,10 @@ class Header:
 
     ``readnoise`` [electrons] is RDNOISE0..3, ``xsigma`` [pixels] the largest of the four quadrants' median spatial
     widths, ``skychi2`` the mean chi² of the sky subtraction, ``exptime`` [s], ``altitude`` of the telescope [deg],
-    ``seeing`` the guider's median [arcsec], None where it has none. ``origin`` tells where these facts are from: the
-    "file", "spCFrame" (a spec file that lost its headers, with the beginning of that file), or "lost", and then the
-    read noises and ``xsigma`` are NaN. ``inputs`` lists (path on the server,
-    SHA-1) of every file that was read.
+    ``seeing`` the guider's median [arcsec], None where it has none, ``tai`` the start [s of TAI since MJD 0].
+    ``origin`` tells where these facts are from: the "file", "spCFrame" (a spec file that lost its headers, with the
+    beginning of that file), or "lost", and then the read noises and ``xsigma`` are NaN. ``inputs`` lists (path on the
+    server, SHA-1) of every file that was read.
     """
 
     release: str
@@ -110,6 +110,7 @@ class Header:
     inputs: tuple[tuple[str, str], ...]
     altitude: float | None = None
     seeing: float | None = None
+    tai: float | None = None
     origin: str = "file"
 
     @property

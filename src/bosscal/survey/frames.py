@@ -77,6 +77,7 @@ def header_of(
         inputs=tuple(inputs),
         altitude=number(header, "ALT"),
         seeing=number(header, "SEEING50") or None,  # 0: no guider
+        tai=number(header, "TAI-BEG"),
         origin=origin,
     )
 
