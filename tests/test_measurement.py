@@ -249,7 +249,7 @@ def test_a_spectrum_is_a_row_of_the_whole(tmp_path, red_exposure, red_prediction
         spectrum.tutorial.distort_at_rows, reconstruct(red_exposure.take(slice(32, 33))).distort_at_rows
     )
     assert np.isfinite(spectrum.effects["calibration"]).sum() == spectrum.measurement.compared.sum()
-    assert spectrum.title.startswith("sim   6641-56383-33   r1[1] = #158843   ")
+    assert spectrum.title.startswith("sim   6641-56383-33   r1 #158843   ")
     assert spectrum.title.endswith(f"{red_exposure.objtype[32]}   read noise 2.90/2.59/2.53/2.52 e⁻")
     with pytest.raises(UserError, match="fiber 700 is not in the plug map"):
         read_spectrum(tmp_path / "exposure.npz", tmp_path / "prediction.npz", replace(target, fiber=700))

@@ -75,7 +75,7 @@ def calibration_images(exposure: FrameExposure, prediction: Prediction) -> dict[
     images: dict[str, NDArray] = {name: np.zeros(shape, dtype=">f4") for name in IMAGES}
     images |= {"LOGLAM": np.empty(shape, dtype=">f8"), "MASK": exposure.mask.astype(">i4")}
     images["EVARSKY"][:] = prediction.sky_variance
-    images["WAVEDISP"][:] = exposure.dispersion
+    images["WAVEDISP"][:] = np.round(exposure.dispersion / STEPS["WAVEDISP"]) * STEPS["WAVEDISP"]
     if prediction.additive is not None:
         images["ADDITIVE"][:] = prediction.additive
     for places in exposure.bundles():
