@@ -393,6 +393,11 @@ def test_report_stands_alone_and_says_simulated(default_run):
     images = {path for path in linked if path.suffix in (".png", ".pdf")}
     assert images == set((default_run.results / "figures").resolve().rglob("*.p*"))
     assert "The tutorial's numbers" not in (report / "index.html").read_text("utf-8")  # those are of the real plate
+    row = default_run.table()[0]
+    page = (report / f"pages/sim-6641-56383-{row['fiber']:04d}-{row['camera']}-00158842.html").read_text("utf-8")
+    for alt in re.findall(r'alt="([^"]+)', page):  # for who cannot see the figures
+        assert f": {row['npix']} pixels compared" in alt
+        assert f"variance {row['noise_ratio_median']:.3f}" in alt
     provenance = (report / "pages/provenance.html").read_text("utf-8")
     for name in ("numpy", "snakemake", "spFrame-b1-00158842.fits.gz", "extract_frame", "there is nothing to cite"):
         assert name in provenance

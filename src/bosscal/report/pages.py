@@ -204,7 +204,7 @@ def pages_of(content: Content, folder: Path) -> Iterator[tuple[str, str | bytes]
             previous=judged[number - 1] if number else None,
             following=judged[number + 1] if number + 1 < len(judged) else None,
             others=_others(each, judged), plate=each.target.folder if each.target.folder in plates else None,
-            images=_linked(content.images.get(each.target.key, ()), folder / PAGES),
+            images=_linked(content.images.get(each.target.key, ()), folder / PAGES), numbers=_numbers(each.row),
             story=_story(spectrum), masks=mask_counts(spectrum.exposure.mask, spectrum.exposure.ivar, content.bits),
             columns=_columns(each.row, content.summary),
             coadd=_columns(_coadd_of(each.target, content.coadds), content.coadds),
@@ -276,6 +276,18 @@ def _linked(images: Sequence[Image], folder: Path) -> list[dict[str, Any]]:
         files = {form: os.path.relpath(path, folder) for form, path in forms.items() if os.path.exists(path)}
         links.append({"words": image.words, "png": png, "files": files})
     return links
+
+
+def _numbers(row: Any) -> str:
+    """What the figures of a spectrum show, in numbers, for who cannot see them."""
+    parts = [f"{row['npix']} pixels compared"]
+    if not np.ma.is_masked(row["pipeline_max_reldiff"]):
+        parts.append(f"the exact model's calibration within {cells.cell(row, 'pipeline_max_reldiff', '{:.1g}')}")
+        parts.append(f"the tutorial's within {cells.cell(row, 'tutorial_max_reldiff', '{:.2g}')}")
+    if not np.ma.is_masked(row["noise_ratio_median"]):
+        parts.append(f"measured over predicted variance {float(row['noise_ratio_median']):.3f}")
+        parts.append(f"closest law {label_of(str(row['noise_best']))}")
+    return ", ".join(parts)
 
 
 def _plate_page(folder: str) -> str:
