@@ -327,7 +327,7 @@ def log_axis(panel: Axes, which: Literal["x", "y"], low: float, high: float) -> 
     """A logarithmic axis whose ticks are at plain numbers, few of which have labels."""
     axis = panel.xaxis if which == "x" else panel.yaxis
     # matplotlib's own logarithm has another last digit on another processor, which vector points would show
-    scale = {"functions": (_log10, elementary.power_of_ten)}
+    scale = {"functions": (_log10, _ten_to)}
     if which == "x":
         panel.set_xscale("function", **scale)
         panel.set_xlim(low, high)
@@ -352,6 +352,13 @@ def _log10(values: ArrayLike) -> NDArray[np.float64]:
     values = np.asarray(values, dtype=np.float64)
     positive = values > 0
     return np.where(positive, elementary.log10(np.where(positive, values, 1)), np.nan)
+
+
+def _ten_to(values: ArrayLike) -> NDArray[np.float64]:
+    """10**values in the same way; of what is beyond all numbers NaN, which matplotlib asks for where there is none."""
+    values = np.asarray(values, dtype=np.float64)
+    finite = np.abs(values) < 300
+    return np.where(finite, elementary.power_of_ten(np.where(finite, values, 0)), np.nan)
 
 
 def _plain(value: float, _position: float | None = None) -> str:
