@@ -12,6 +12,7 @@ import logging
 import os
 import shutil
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -166,15 +167,20 @@ def ending(report: Path | str) -> list[str]:
     table = Path(report).parent / "pages" / "summary.csv"
     if not table.is_file():
         return []
+    levels: Counter[str] = Counter()
+    worst: dict[str, list[str]] = {"bad": [], "look": []}
     with open(table, encoding="utf-8", newline="") as stream:
-        rows = list(csv.DictReader(stream))
-    levels = [row["status"] for row in rows]
-    stand = ", ".join(f"{levels.count(level)} {level}" for level in ("ok", "look", "bad") if level in levels)
-    lines = [f"bosscal: {len(rows)} spectr{'um' if len(rows) == 1 else 'a'}: {stand}"]
-    for row in sorted((row for row in rows if row["status"] != "ok"), key=lambda row: row["status"])[:FEW]:
-        name = f"{row['release']} {row['plate']}-{row['mjd']}-{row['fiber']} {row['camera']} #{row['expnum']}"
-        lines.append(f"bosscal: {row['status']}: {name}: {row['reasons']}")
-    more = sum(level != "ok" for level in levels) - FEW
+        for row in csv.DictReader(stream):  # of which there may be millions: none is kept
+            level = row["status"]
+            levels[level] += 1
+            if level in worst and len(worst[level]) < FEW:
+                name = f"{row['release']} {row['plate']}-{row['mjd']}-{row['fiber']} {row['camera']} #{row['expnum']}"
+                worst[level].append(f"bosscal: {level}: {name}: {row['reasons']}")
+    stand = ", ".join(f"{levels[level]} {level}" for level in ("ok", "look", "bad") if levels[level])
+    number = levels.total()
+    lines = [f"bosscal: {number} spectr{'um' if number == 1 else 'a'}: {stand}"]
+    lines += [line for of_level in worst.values() for line in of_level][:FEW]
+    more = levels["bad"] + levels["look"] - FEW
     if more > 0:
         lines.append(f"bosscal: and {more} more")
     return [*lines, f"bosscal: look at {report}; edit config.yaml and run again for other targets"]
