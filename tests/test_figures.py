@@ -11,6 +11,7 @@ from simulated import HEADER
 
 from bosscal import simulation
 from bosscal.base.discovery import import_one
+from bosscal.base.elementary import power_of_ten as power_of_ten_of
 from bosscal.base.errors import UserError
 from bosscal.calibration.measurement import measure
 from bosscal.figures import budget, kinds, noise, panels
@@ -176,7 +177,7 @@ def curves(panel):
 def rows_shown(panel, spectrum):
     """The rows of a spectrum between the ends of a panel, and its measured pixels in them."""
     low, high = panel.get_xlim()
-    wave = 10 ** spectrum.exposure.loglam[0]
+    wave = power_of_ten_of(spectrum.exposure.loglam[0])
     return np.flatnonzero((wave >= low) & (wave <= high))
 
 

@@ -11,6 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from bosscal.base.elementary import power_of_ten
 from bosscal.calibration.budget import APPROXIMATIONS
 from bosscal.figures.style import (
     BLACK,
@@ -83,7 +84,7 @@ def draw(spectrum: Spectrum) -> Figure:
     """
     exposure = spectrum.exposure
     rows = {name: spectrum.effects[name][0] for name in APPROXIMATIONS}
-    wave = 10 ** exposure.loglam[0]
+    wave = power_of_ten(exposure.loglam[0])
     simulated = exposure.header.simulated
     if not any(np.isfinite(rows[name]).any() for name in ALL):
         why = ["No pixel can be compared."]

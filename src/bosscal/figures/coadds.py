@@ -9,6 +9,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from bosscal.base import elementary
 from bosscal.figures.style import (
     BLACK,
     BLUE,
@@ -23,6 +24,7 @@ from bosscal.figures.style import (
     WAVELENGTH_LABEL,
     finish,
     limits_of,
+    log_axis,
     mark_beyond,
     new_figure,
     power_of_ten,
@@ -37,7 +39,7 @@ BLOCK = 200  # pixels of a point of chi against wavelength
 def draw(rebuilt: RebuiltCoadd, repeats: Sequence[RepeatOfExposures]) -> Figure:
     """Distortion with its quadratic; published and rebuilt coadd; differences; chi of repeated exposures."""
     spectrum, coadd = rebuilt.spectrum, rebuilt.coadd
-    wavelength = 10**spectrum.loglam
+    wavelength = elementary.power_of_ten(spectrum.loglam)
     figure = new_figure("page", 8.6, layout="constrained")
     panels = figure.subplots(5, 1, sharex=True, height_ratios=[1, 0.6, 1.2, 0.9, 1])
     _draw_distortion(panels[0], panels[1], rebuilt, wavelength)
@@ -75,7 +77,7 @@ def _draw_distortion(curve: Axes, residual: Axes, rebuilt: RebuiltCoadd, wavelen
     curve.plot(wavelength, model, color=BLUE, linewidth=0.9)
     curve.set_ylim(*limits_of([model, np.array([model.min() - 0.005, model.max() + 0.005])], room=(0.1, 0.3)))
     curve.plot(wavelength[known], mark_beyond(curve, wavelength[known], ratio[known]), **points)
-    differences = 1e4 * np.log(ratio[known] / model[known])
+    differences = 1e4 * elementary.log(ratio[known] / model[known])
     residual.set_ylim(*limits_of([differences], quantiles=(0.005, 0.995), room=(0.15, 0.3)))
     residual.plot(wavelength[known], mark_beyond(residual, wavelength[known], differences), **points)
     for axes in (curve, residual):
@@ -99,8 +101,7 @@ def _draw_differences(axes: Axes, rebuilt: RebuiltCoadd, wavelength: Any) -> Non
             wavelength[good], np.maximum(values, SMALLEST), color=color, linestyle="none", marker=".",
             markersize=1.4, markeredgewidth=0, label=label,
         )  # fmt: skip
-    axes.set_yscale("log")
-    axes.set_ylim(SMALLEST / 2, 3 * max(1, chi.max(initial=0), ratio.max(initial=0)))
+    log_axis(axes, "y", SMALLEST / 2, 3 * max(1, float(chi.max(initial=0)), float(ratio.max(initial=0))))
     axes.set_ylabel(f"|rebuilt − published|\n(at least {power_of_ten(SMALLEST)})")
     axes.legend(loc="upper right", ncol=2, markerscale=5)
 
@@ -115,7 +116,7 @@ def _draw_repeats(axes: Axes, repeats: Sequence[RepeatOfExposures]) -> None:
         if not blocks:
             continue
         rms = 1.4826 * np.median(chi[: blocks * BLOCK].reshape(blocks, BLOCK), axis=1)
-        middle = 10 ** pair.repeat.loglam[: blocks * BLOCK].reshape(blocks, BLOCK).mean(axis=1)
+        middle = elementary.power_of_ten(pair.repeat.loglam[: blocks * BLOCK].reshape(blocks, BLOCK).mean(axis=1))
         axes.plot(middle, rms, color=CAMERA_COLORS[pair.camera], linewidth=0.8)
         drawn.append(rms)
     for name, color, line in (("stated", SKY, DASHED), ("without_floor", BLACK, DOTTED), ("law", GREEN, DASH_DOT)):

@@ -11,6 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from bosscal.base.elementary import power_of_ten
 from bosscal.figures.style import (
     BLACK,
     DASH_DOT,
@@ -55,7 +56,7 @@ def draw(spectrum: Spectrum) -> Figure:
     measurement, predictions = spectrum.measurement, spectrum.variances
     measured, valid = measurement.variance, measurement.valid
     used = valid[0]
-    wave = 10 ** spectrum.exposure.loglam[0][used]
+    wave = power_of_ten(spectrum.exposure.loglam[0][used])
     expected = f"{spectrum.prediction.header.noise_law}{SKY_SUFFIX}"
 
     simulated = measurement.header.simulated

@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.patheffects import Normal, Stroke
 from numpy.typing import NDArray
 
+from bosscal.base.elementary import power_of_ten
 from bosscal.base.errors import UserError
 from bosscal.figures.style import (
     BLACK,
@@ -137,7 +138,7 @@ def _rows(spectrum: Spectrum) -> dict[str, Any]:
     exposure, measurement, tutorial = spectrum.exposure, spectrum.measurement, spectrum.tutorial
     sigma = exposure.profile_width
     rows: dict[str, Any] = {
-        "wave": 10**exposure.loglam,
+        "wave": power_of_ten(exposure.loglam),
         "flux": exposure.flux,
         "sky": exposure.sky,
         "electrons": measurement.electrons,

@@ -10,6 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from bosscal.base.elementary import power_of_ten
 from bosscal.figures.noise import RUNNING
 from bosscal.figures.style import (
     BLACK,
@@ -37,7 +38,7 @@ def draw(pairs: Sequence[Pair]) -> Figure:
     correction.set_ylim(*limits_of([np.array([0.9, 1.1]), *curves], room=(0.6, 0.6)))
     places, ratios = [np.empty(0)], [np.empty(0)]
     for index, pair in enumerate(pairs):
-        wavelength = 10 ** pair.later.loglam[0]
+        wavelength = power_of_ten(pair.later.loglam[0])
         _running(flux, wavelength, pair.flux_ratio, (BLACK, SOLID), None)
         if pair.correction is not None:
             known = np.isfinite(pair.correction.ratio)
@@ -45,7 +46,7 @@ def draw(pairs: Sequence[Pair]) -> Figure:
             ratios.append(pair.correction.ratio[known])
             correction.plot(wavelength[known], pair.correction.thrucorr[known], color=BLUE, linewidth=1.0)
         release = pair.later.header.release
-        of_earlier = 10 ** pair.earlier.loglam[0]
+        of_earlier = power_of_ten(pair.earlier.loglam[0])
         _running(
             noise, of_earlier, pair.ratio_earlier, (BLACK, DASH_DOT), None if index else pair.earlier.header.release
         )

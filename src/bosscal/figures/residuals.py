@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from bosscal.base.arithmetic import reldiff, safe_ratio
+from bosscal.base.elementary import power_of_ten
 from bosscal.calibration.measurement import measure
 from bosscal.calibration.tutorial import reconstruct
 from bosscal.figures.style import (
@@ -151,7 +152,7 @@ def _largest(values: np.ma.MaskedArray, group: int) -> np.ma.MaskedArray:
 def _wavelength_axis(panel: Axes, exposure: FrameExposure) -> None:
     """Wavelengths of the middle fiber above a panel whose axis is the CCD row."""
     middle = len(exposure.fiber) // 2
-    wave = 10 ** exposure.loglam[middle]
+    wave = power_of_ten(exposure.loglam[middle])
     ascending = np.argsort(wave)  # some reductions store blue spectra from red to blue
     axis = panel.secondary_xaxis("top")
     for step, minor in ((500, False), (100, True)):

@@ -21,9 +21,10 @@ from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullFormatter
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from PIL import Image
 
+from bosscal.base import elementary
 from bosscal.base.files import Pathlike, replacing
 from bosscal.survey.exposure import Header
 
@@ -319,13 +320,20 @@ def log_limits(curves: Sequence[NDArray]) -> tuple[float, float]:
     high = max(float(curve.max()) for curve in positive)
     low = max(low, 1e-5 * high)
     room = (high / low) ** 0.04 * 1.05
-    return low / room, high * room
+    return float(f"{low / room:.3g}"), float(f"{high * room:.3g}")  # a power's last digit depends on the processor
 
 
 def log_axis(panel: Axes, which: Literal["x", "y"], low: float, high: float) -> None:
     """A logarithmic axis whose ticks are at plain numbers, few of which have labels."""
     axis = panel.xaxis if which == "x" else panel.yaxis
-    panel.set(**{f"{which}scale": "log", f"{which}lim": (low, high)})
+    # matplotlib's own logarithm has another last digit on another processor, which vector points would show
+    scale = {"functions": (_log10, _ten_to)}
+    if which == "x":
+        panel.set_xscale("function", **scale)
+        panel.set_xlim(low, high)
+    else:
+        panel.set_yscale("function", **scale)
+        panel.set_ylim(low, high)
     decades = np.arange(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
     steps = (1,) if high / low > 300 else (1, 2, 5) if high / low > 12 else (1, 2, 3, 4, 6, 8)
     every = -(-len(decades) // 7)  # of many decades, some
@@ -337,6 +345,20 @@ def log_axis(panel: Axes, which: Literal["x", "y"], low: float, high: float) -> 
     axis.set_minor_formatter(NullFormatter())
     if which == "y":
         panel.tick_params(axis="y", which="minor", right=False)
+
+
+def _log10(values: ArrayLike) -> NDArray[np.float64]:
+    """log10 with the same bits on every processor; NaN of what has none."""
+    values = np.asarray(values, dtype=np.float64)
+    positive = values > 0
+    return np.where(positive, elementary.log10(np.where(positive, values, 1)), np.nan)
+
+
+def _ten_to(values: ArrayLike) -> NDArray[np.float64]:
+    """10**values in the same way; of what is beyond all numbers NaN, which matplotlib asks for where there is none."""
+    values = np.asarray(values, dtype=np.float64)
+    finite = np.abs(values) < 300
+    return np.where(finite, elementary.power_of_ten(np.where(finite, values, 0)), np.nan)
 
 
 def _plain(value: float, _position: float | None = None) -> str:
