@@ -114,11 +114,7 @@ class RunLock:
 
 def machine() -> str:
     """What tells this machine from others: processes of one machine see each other's locks."""
-    try:  # nodes may all be called localhost
-        booted = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="utf-8").strip()
-    except OSError:
-        booted = f"{uuid.getnode():012x}"
-    return f"{socket.gethostname()} {booted}"
+    return f"{socket.gethostname()} {uuid.getnode():012x}"  # nodes may all be called localhost
 
 
 def _signed_by(signature: Path) -> dict[str, str]:
