@@ -92,8 +92,8 @@ def get_plate_comparisons(wildcards):
 rule summarize_plate:
     input:
         comparisons=get_plate_comparisons,
-        exposures=lambda wildcards: [
-            f"results/extract_frame/{folder}/{unit}.npz" for folder, unit in get_plate_units(wildcards, "frames")
+        calibs=lambda wildcards: [
+            f"results/calib/{folder}/spCalib-{unit}.fits" for folder, unit in get_plate_units(wildcards, "frames")
         ],
     output:
         "results/plates/{release}/{plate_mjd}.ecsv",

@@ -184,6 +184,22 @@ class Calib:
         )
 
 
+def read_positions(path: Pathlike) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Right ascension and declination of the fibers of an spCalib file [deg], two 1D[nfiber]; its images are not read.
+
+    Raises
+    ------
+    UserError
+        If the file cannot be read.
+    """
+    try:
+        with fits.open(path) as hdus:
+            table = hdus["PLUGMAP"].data
+            return table["RA"].astype(np.float64), table["DEC"].astype(np.float64)
+    except (OSError, KeyError, TypeError) as error:
+        raise UserError(f"{path}: cannot be read ({error}): delete it and run again") from error
+
+
 def read_calib(path: Pathlike) -> Calib:
     """Read an spCalib file.
 
