@@ -320,7 +320,7 @@ def survey(folder, *_):
         rows["days of that at 100 MB/s"].append(
             f"{units * measured['input of a camera exposure [MB]'] / 100 / 86400:.1f}"
         )
-        rows["npz of extract_frame and calibrate [TB]"].append(
+        rows["npz of extract_frame and calibrate, if kept [TB]"].append(
             f"{units * (kept['extract_frame'] + kept['calibrate']) / 1e6:.1f}"
         )
         rows["spCalib [TB]"].append(f"{units * kept['calib'] / 1e6:.1f}")

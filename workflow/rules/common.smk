@@ -159,8 +159,11 @@ if workflow.exec_mode == ExecMode.DEFAULT:
 onstart:
     with user_errors():
         RUN_LOCK = lock.lock_run("results")
-        if workflow.executor_plugin.name == "slurm":
-            cluster.end_orphans(Path.cwd())
+        if workflow.executor_plugin.name == "slurm" and cluster.end_orphans(Path.cwd()):
+            # What they were making was there when this run was planned, and went with them: plan anew.
+            sys.stdout.flush()
+            sys.stderr.flush()
+            os.execvp(sys.orig_argv[0], sys.orig_argv)
 
 
 def end_with_causes():

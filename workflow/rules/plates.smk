@@ -33,7 +33,7 @@ rule plot_exposure:
     conda:
         ENVIRONMENT
     resources:
-        mem_mb=memory(600),
+        mem_mb=memory(650),
     params:
         failed_before=failed_before("plot_exposure"),
         code=code("plot_exposure.py"),
