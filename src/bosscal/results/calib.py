@@ -17,7 +17,8 @@ from bosscal.base.files import Pathlike
 from bosscal.calibration.measurement import Measurement
 from bosscal.noise.law import SKY_SUFFIX
 from bosscal.noise.laws import PREDICTIONS, law_of
-from bosscal.results.export import FITS_FLUX, IMAGES
+from bosscal.results.export import IMAGES
+from bosscal.results.fits_table import FITS_FLUX
 from bosscal.survey.coadds import COADD_STEP
 from bosscal.survey.exposure import BUNDLE, Header
 

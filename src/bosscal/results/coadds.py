@@ -21,7 +21,7 @@ from bosscal.calibration.measurement import measure
 from bosscal.calibration.photometry import magnitude_difference, synthetic_flux, without_sky_residuals
 from bosscal.noise.laws import LAWS
 from bosscal.noise.repeats import Repeat, bootstrap, by_wavelength, compare_repeats
-from bosscal.results.export import FITS_FLUX, FITS_IVAR, FITS_VARIANCE, described_table
+from bosscal.results.fits_table import FITS_FLUX, FITS_IVAR, FITS_VARIANCE, described_table
 from bosscal.results.prediction import predict
 from bosscal.survey.coadds import BANDS, COADD_STEP, CoaddSpectrum, ExposureSpectrum
 from bosscal.survey.exposure import SpecExposure

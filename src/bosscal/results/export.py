@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 import numpy as np
 from astropy.io import fits
 from numpy.typing import NDArray
@@ -14,13 +11,9 @@ from bosscal.base.files import Pathlike, replacing
 from bosscal.calibration.measurement import measure
 from bosscal.noise.law import SKY_SUFFIX
 from bosscal.noise.laws import LAWS
+from bosscal.results.fits_table import FITS_FLUX, described_table
 from bosscal.results.prediction import Prediction
 from bosscal.survey.exposure import BUNDLE, FrameExposure
-
-# As the FITS standard wants units, which its readers else warn about.
-FITS_FLUX = "10**-17 erg s-1 cm-2 Angstrom-1"
-FITS_VARIANCE = "10**-34 erg2 s-2 cm-4 Angstrom-2"
-FITS_IVAR = "10**34 erg-2 s2 cm4 Angstrom2"
 
 # name of the HDU: (BUNIT, meaning), in the order of the file; all 2D[nfiber, nrow]
 IMAGES = {
@@ -171,29 +164,3 @@ def _plug_map(exposure: FrameExposure) -> fits.BinTableHDU:
         {name: exposure.fiber if name == "FIBERID" else getattr(exposure, name.lower()) for name in PLUG_MAP},
         "PLUGMAP",
     )
-
-
-def described_table(
-    columns: Mapping[str, tuple[str, str, str]], values: Mapping[str, Any], name: str
-) -> fits.BinTableHDU:
-    """A FITS table whose columns have units and, as TCOMM, meanings.
-
-    Parameters
-    ----------
-    columns : mapping
-        (FITS format, unit, meaning) of every column by name; an empty unit is none.
-    values : mapping of 1D[n]
-        By the same names.
-    name : str
-        EXTNAME.
-    """
-    hdu = fits.BinTableHDU.from_columns(
-        [
-            fits.Column(label, form, unit or None, array=np.asarray(values[label]))
-            for label, (form, unit, _) in columns.items()
-        ],
-        name=name,
-    )
-    for place, (_, _, meaning) in enumerate(columns.values(), start=1):
-        hdu.header[f"TCOMM{place}"] = meaning
-    return hdu
