@@ -1,6 +1,6 @@
 # make           set everything up in .venv, run config.yaml, print where the report is
 # make env       set everything up in .venv only
-# make check     the quick tests: units, under four minutes
+# make check     the quick tests: units, about five minutes
 # make test      those and the workflow's
 # make test-all  every test
 # make lint      check style, types, and the workflow
