@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from astropy.io import fits
 from astropy.table import Table
-from matplotlib.text import Text
+from drawn import drawn_texts
 
 from bosscal.base.tables import write_table
 from bosscal.calibration import budget, pipeline
@@ -302,16 +302,6 @@ def drawn(exposure, compared):
         figure = draw(Spectrum(target, fiber, prediction, measurement))
         figure.draw_without_rendering()
     return figure
-
-
-def drawn_texts(figure):
-    """Every text of the figure but the labels of ticks beyond an axis's ends, which are not drawn."""
-    beyond = set()
-    for axes in figure.axes:
-        for axis in (axes.xaxis, axes.yaxis):
-            low, high = axis.get_view_interval()
-            beyond |= {tick.label1 for tick in axis.get_major_ticks() if not low <= tick.get_loc() <= high}
-    return [text for text in figure.findobj(Text) if text.get_text() and text.get_visible() and text not in beyond]
 
 
 @pytest.mark.parametrize("case", ["red", "blue", "nothing compared"])

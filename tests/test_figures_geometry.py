@@ -6,7 +6,7 @@ import re
 import numpy as np
 import pytest
 from astropy.table import Table
-from matplotlib.axis import Axis
+from drawn import drawn_texts
 from matplotlib.collections import LineCollection, PathCollection
 from matplotlib.colors import to_rgb
 from matplotlib.lines import Line2D
@@ -26,25 +26,6 @@ from bosscal.survey.targets import Target
 
 FIRST, SECOND = simulation.EXPOSURES
 SMALLEST = 7  # points
-
-
-def drawn_texts(figure):
-    """All texts that a figure shows, as matplotlib artists; ticks beyond their axis are not among them."""
-    figure.draw_without_rendering()
-    beyond = set()
-    for axis in figure.findobj(Axis):
-        low, high = sorted(axis.get_view_interval())
-        beyond |= {
-            label
-            for tick in (*axis.get_major_ticks(), *axis.get_minor_ticks())
-            if not low <= tick.get_loc() <= high
-            for label in (tick.label1, tick.label2)
-        }
-    return [
-        text
-        for text in figure.findobj(Text)
-        if text.get_visible() and text.get_text().strip() and text not in beyond
-    ]  # fmt: skip
 
 
 def faults(figure):

@@ -6,8 +6,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from astropy.table import MaskedColumn, Table
+from drawn import drawn_texts
 from matplotlib.axis import Axis
-from matplotlib.text import Text
 from simulated import SEED
 
 from bosscal import simulation
@@ -266,25 +266,6 @@ def test_simulated_outliers_are_the_dead_and_the_unplugged(red_exposure, red_pre
 
 
 # --- Figures -------------------------------------------------------------------------------------------------------
-
-
-def drawn_texts(figure):
-    """All texts that a figure shows, as matplotlib artists; ticks beyond their axis are not among them."""
-    figure.canvas.draw()
-    beyond = set()
-    for axis in figure.findobj(Axis):
-        low, high = sorted(axis.get_view_interval())
-        beyond |= {
-            label
-            for tick in (*axis.get_major_ticks(), *axis.get_minor_ticks())
-            if not low <= tick.get_loc() <= high
-            for label in (tick.label1, tick.label2)
-        }
-    return [
-        text
-        for text in figure.findobj(Text)
-        if text.get_visible() and text.get_text() and text not in beyond
-    ]  # fmt: skip
 
 
 def words(figure):

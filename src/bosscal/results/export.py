@@ -47,6 +47,7 @@ COMPRESSED = {"ADDITIVE": "GZIP_1", "READNOIS": "GZIP_1", "WAVEDISP": "RICE_1", 
 # Step of an image that is stored in whole numbers, which readers of FITS scale (BSCALE). The dispersion is known to a
 # hundredth at best.
 STEPS = {"WAVEDISP": 1 / 1024}
+WIDEST = 30  # bins of 1e-4 dex: no line is wider, and what a dead fiber's trace set tells of one is nothing
 GZIP_TIME = 4  # where a stream of gzip has its time, four bytes
 
 
@@ -68,7 +69,9 @@ def calibration_images(exposure: FrameExposure, prediction: Prediction) -> dict[
     images: dict[str, NDArray] = {name: np.zeros(shape, dtype=">f4") for name in IMAGES}
     images |= {"LOGLAM": np.empty(shape, dtype=">f8"), "MASK": exposure.mask.astype(">i4")}
     images["EVARSKY"][:] = prediction.sky_variance
-    images["WAVEDISP"][:] = np.round(exposure.dispersion / STEPS["WAVEDISP"]) * STEPS["WAVEDISP"]
+    dispersion = exposure.dispersion
+    known = (dispersion > 0) & (dispersion < WIDEST)
+    images["WAVEDISP"][known] = np.round(dispersion[known] / STEPS["WAVEDISP"]) * STEPS["WAVEDISP"]
     if prediction.additive is not None:
         images["ADDITIVE"][:] = prediction.additive
     for places in exposure.bundles():
