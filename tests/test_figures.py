@@ -1,6 +1,8 @@
 """Figures of single spectra: every kind is made, says what it shows, and tells when there is nothing to show."""
 
+import math
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -18,7 +20,7 @@ from bosscal.figures import budget, kinds, noise, panels
 from bosscal.figures.drawing import draw_plate, draw_spectrum
 from bosscal.figures.noise import RUNNING
 from bosscal.figures.panels import BLOCK
-from bosscal.figures.style import DPI, new_figure, power_of_ten, running_median, save, style
+from bosscal.figures.style import DPI, Look, new_figure, power_of_ten, running_median, save, style
 from bosscal.noise.laws import LAWS, PREDICTIONS, label_of
 from bosscal.results.prediction import predict
 from bosscal.results.spectrum import Spectrum
@@ -216,6 +218,26 @@ def test_panels_of_a_spec_file_say_what_is_missing(of_spec_file):
     good, floor = measurement.good_electrons[0], measurement.floor[0]
     floor = floor[good & (floor > 0)]
     assert curves(axes[1])["floor"][3] == pytest.approx(np.median(floor[3 * BLOCK : 4 * BLOCK]))
+
+
+@pytest.mark.usefixtures("styled")
+@pytest.mark.parametrize("limits", ["data", "tutorial"])
+def test_a_spectrum_without_read_noise(simulated_root, monkeypatch, limits):
+    """Protects the figures of a spec file that has lost its headers: what takes the read noise is left out, legends
+    too, and where nothing is left the figure says why."""
+    monkeypatch.setattr(panels, "look", lambda: Look(limits=limits))
+    monkeypatch.setattr(noise, "look", lambda: Look(limits=limits))
+    exposure = read_spec(simulated_root / simulation.spec_path(1), "", "sim", 6641, 56383, 1, "r1", SECOND)
+    unknown = replace(exposure.header, origin="lost", readnoise=(math.nan,) * len(exposure.header.readnoise))
+    exposure = type(exposure)(unknown, exposure.arrays)
+    spectrum = spectrum_of(exposure, predict(exposure, "optimal"), 1, "spec")
+    axes = panels.draw(spectrum).axes
+    assert list(curves(axes[1])) == ["variance", "electrons", "floor"]
+    assert texts(axes[5]) == ["read noise unknown:\nthe file has lost its headers"]
+    said = " ".join(" ".join(texts(noise.draw(spectrum))).split())
+    assert "the file has lost its headers, and the read noise is not known." in said
+    assert "read noise unknown" in spectrum.title
+    assert "nan" not in said
 
 
 # ------------------------------------------------------------------------------------------------------------ noise

@@ -60,6 +60,9 @@ def draw(spectrum: Spectrum) -> Figure:
     expected = f"{spectrum.prediction.header.noise_law}{SKY_SUFFIX}"
 
     simulated = measurement.header.simulated
+    if measurement.header.origin == "lost":
+        why = ["No law can be judged: the file has lost its headers, and the read noise is not known."]
+        return say_instead("page", spectrum.title, simulated, why)
     if len(wave) < RUNNING:
         why = [f"The variance can be judged in {len(wave)} pixels; it takes {RUNNING}.", *spectrum.why_empty]
         return say_instead("page", spectrum.title, simulated, why)

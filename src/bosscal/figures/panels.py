@@ -49,6 +49,7 @@ from bosscal.figures.style import (
 from bosscal.noise.laws.tutorial import tutorial_readnoise, tutorial_variance
 from bosscal.results.spectrum import Spectrum
 
+NO_READ_NOISE = "read noise unknown:\nthe file has lost its headers"
 SPCALIB_SCALE = 5  # the tutorial draws 5/spcalib so that it shares an axis with the other components
 BLOCK = 15  # pixels of a median: of what is predicted for each pixel, and would hide what was measured
 
@@ -205,8 +206,12 @@ def _top(values: NDArray, percent: float) -> float:
 
 
 def _plot(panel: Axes, wave: NDArray, curves: Sequence[Curve], tutorial_top: float) -> None:
-    """Curves on a logarithmic axis that holds all of them, or on the tutorial's linear one, which cuts."""
-    if not any(np.isfinite(curve.values).any() for curve in curves):
+    """Curves on a logarithmic axis that holds all of them, or on the tutorial's linear one, which cuts.
+
+    One without a number, as all that takes the read noise of a file without headers, is left out of the legend too.
+    """
+    curves = [curve for curve in curves if np.isfinite(curve.values).any()]
+    if not curves:
         _say(panel, "no pixel with data")
         return
     if look().limits == "tutorial":
@@ -331,6 +336,10 @@ def _variances(panel: Axes, rows: Mapping[str, Any]) -> None:
         panel.set_xticks([])
         return
     predicted = rows["evar_pred"][good]
+    if not np.isfinite(predicted).any():
+        _say(panel, NO_READ_NOISE)
+        panel.set_xticks([])
+        return
     clouds = [("pixels", evar[good], SMALL | {"color": BLACK})]
     if rows["floor"] is not None:
         clouds.insert(0, ("with 3 % floor", (evar + rows["floor"])[good], LARGE | {"color": SKY}))

@@ -292,9 +292,11 @@ def running_median(values: NDArray, width: int) -> tuple[NDArray[np.floating], N
 
 def block_medians(position: NDArray, values: NDArray, width: int) -> tuple[NDArray, NDArray]:
     """Medians of the finite ones of values over blocks of ``width`` of them, at the blocks' middle positions."""
-    known = np.isfinite(values)
+    known = np.flatnonzero(np.isfinite(values))
+    if not known.size:
+        return np.empty(0), np.empty(0)
     middle, median = running_median(values[known], width)
-    return np.interp(middle, np.arange(np.count_nonzero(known)), position[known]), median
+    return np.interp(middle, np.arange(known.size), position[known]), median
 
 
 def limits_of(

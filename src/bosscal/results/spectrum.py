@@ -59,6 +59,8 @@ class Spectrum:
     @property
     def title(self) -> str:
         """:attr:`name` and the read noise of the CCD's quadrants in one line."""
+        if self.exposure.header.origin == "lost":
+            return f"{self.name}   read noise unknown"
         readnoise = "/".join(f"{value:.2f}" for value in self.exposure.header.readnoise)
         return f"{self.name}   read noise {readnoise} e⁻"
 
