@@ -182,7 +182,7 @@ def default_run(folder):
     if process.returncode:
         sys.exit(process.stdout + process.stderr)
     seconds = time.perf_counter() - start
-    return seconds, process.stderr.count("Finished jobid") + process.stdout.count("Finished jobid") - 1
+    return seconds, max(map(int, re.findall(r"step (\d+)", process.stdout + process.stderr)))
 
 
 def measure(root):

@@ -30,7 +30,8 @@ class SortedRows:
     def __init__(self, values: NDArray) -> None:
         self._count = np.isfinite(values).sum(axis=-1)
         values.sort(axis=-1)  # what does not count comes last
-        self._values = values
+        self._size, self._flat = values.shape[-1], values.reshape(-1)
+        self._first = self._size * np.arange(self._count.size).reshape(self._count.shape)  # where each row begins
 
     def _masked(self, result: NDArray) -> np.ma.MaskedArray:
         return np.ma.masked_array(np.where(self._count > 0, result, 0.0), self._count == 0)
@@ -40,7 +41,7 @@ class SortedRows:
         return np.maximum(self._count - 1, 0) // 2, np.minimum(self._count // 2, np.maximum(self._count - 1, 0))
 
     def _at(self, place: NDArray) -> NDArray:
-        return np.take_along_axis(self._values, place[..., np.newaxis], axis=-1)[..., 0].astype(np.float64)
+        return self._flat[self._first + place].astype(np.float64)
 
     def median(self) -> np.ma.MaskedArray:
         """Median of each row's chosen pixels; masked where there is none. ND[...]."""
@@ -64,7 +65,7 @@ class SortedRows:
         while np.any(first < last):
             middle = (first + last) // 2
             # The window may move on while its lower end is farther from the center than what comes after its upper.
-            beyond = np.minimum(middle + number + 1, self._values.shape[-1] - 1)
+            beyond = np.minimum(middle + number + 1, self._size - 1)
             on = (center - self._at(middle) > self._at(beyond) - center) & (first < last)
             first, last = np.where(on, middle + 1, first), np.where(on, last, middle)
         empty = self._count == 0

@@ -48,8 +48,10 @@ def compare(measured: NDArray, predicted: Sequence[NDArray], valid: NDArray[np.b
     excess = np.empty((len(predicted), *valid.shape), dtype=np.float32)
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):  # where nothing is valid
         for place, prediction in enumerate(predicted):
-            excess[place] = measured / prediction - 1
-    excess[:, ~valid] = np.inf
+            ratio = measured / prediction
+            ratio -= 1
+            excess[place] = ratio
+    np.copyto(excess, np.inf, where=~valid)
     ordered = SortedRows(excess)
     median = ordered.median()
     return Comparison(
@@ -208,34 +210,40 @@ def fit_terms(
 
     number, nfiber = len(columns), len(variance)
     normal, right = np.empty((number, number, nfiber)), np.empty((number, nfiber))
-    above = variance - offset
+    # What the sums are of, but for the weights, is the same in every iteration, and 0 where a pixel is not valid.
+    products = {
+        (place, other): columns[place] * columns[other] for place in range(number) for other in range(place, number)
+    }
+    above = [column * (variance - offset) for column in columns]
     least = 0.1 * variance
-    weight = np.where(valid, 1 / variance**2, 0.0)
+    weight = 1 / variance**2
+    expected, part = np.empty_like(variance), np.empty_like(variance)
     medians = RowMedians(valid)
     for _ in range(_ITERATIONS):
-        for place, column in enumerate(columns):
-            weighted = weight * column
-            right[place] = np.einsum("fr,fr->f", weighted, above)
-            for other in range(place, number):
-                normal[place, other] = normal[other, place] = np.einsum("fr,fr->f", weighted, columns[other])
+        for (place, other), product in products.items():
+            normal[place, other] = normal[other, place] = np.einsum("fr,fr->f", weight, product)
+        for place, product in enumerate(above):
+            right[place] = np.einsum("fr,fr->f", weight, product)
         inverted = inverse_normal(normal)
         coefficients = (inverted * right).sum(axis=1)
-        expected = offset.copy()
+        expected[:] = offset
         for coefficient, column in zip(coefficients, columns, strict=True):
-            expected += coefficient[:, np.newaxis] * column
+            expected += np.multiply(coefficient[:, np.newaxis], column, out=part)
         # A fit may go through zero on the way; the measurement bounds how small a variance can be.
         np.maximum(expected, least, out=expected)
         per_expected = np.reciprocal(expected, out=expected)
-        residual = variance * per_expected
+        residual = np.multiply(variance, per_expected, out=part)
         residual -= 1
-        size_of_residual = np.abs(residual.astype(np.float32))
+        size_of_residual = residual.astype(np.float32)
+        np.abs(size_of_residual, out=size_of_residual)
         scatter = MAD_TO_SIGMA * np.ma.filled(medians(size_of_residual), 0)
         # Huber's weight is 1 up to the allowed residual, then falls as its inverse.
         allowed = np.maximum(_HUBER * scatter, np.finfo(np.float32).tiny).astype(np.float32)[:, np.newaxis]
-        huber = np.divide(allowed, np.maximum(size_of_residual, allowed), out=size_of_residual)
-        huber *= valid
-        weight = np.multiply(per_expected, per_expected, out=weight)
-        weight *= huber
+        np.maximum(size_of_residual, allowed, out=size_of_residual)
+        huber = np.divide(allowed, size_of_residual, out=size_of_residual)
+        part[:] = huber  # a product of two types would take twice as long
+        np.multiply(per_expected, per_expected, out=weight)
+        weight *= part
     diagonal = np.einsum("iif->if", inverted)
     errors = scatter * np.sqrt(np.maximum(diagonal, 0)) / sizes
 
