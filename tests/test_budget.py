@@ -328,6 +328,14 @@ def test_figure_hides_nothing(busy, case):
             assert axes.get_legend().get_window_extent().y0 >= axes.bbox.y1 - 1
 
 
+def test_a_gap_at_the_jump_is_said(busy):
+    """Protects a run from an enlarged part of the figure in which nothing can be compared."""
+    compared = np.ones(busy.loglam.shape, dtype=bool)
+    compared[:, 1900:2200] = False
+    enlarged = drawn(busy, compared).axes[0]
+    assert [text.get_text() for text in enlarged.texts] == ["no pixel\ncompared"]
+
+
 def test_figure_shows_every_calibration_and_variance_approximation(busy):
     """Protects each approximation's own line and color in the panel of its quantity."""
     calibration, variance = drawn(busy, np.ones(busy.loglam.shape, dtype=bool)).axes[1:]

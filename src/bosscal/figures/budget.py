@@ -159,7 +159,10 @@ def _draw(panel: Axes, position: NDArray, rows: Mapping[str, NDArray], quantity:
             if enlarged:
                 panel.plot(position, values, color=color, markersize=2.6 * ENLARGED, **DOTS)
     panel.axhline(float(np.finfo(np.float32).eps), color=GREY, linestyle=DOTTED, zorder=1, label="float32 precision")
-    mark_beyond(panel, position, np.fmin.reduce(hidden))
+    if hidden:
+        mark_beyond(panel, position, np.fmin.reduce(hidden))
+    elif not any(np.isfinite(rows[name]).any() for name in own):
+        panel.text(0.5, 0.5, "no pixel\ncompared", transform=panel.transAxes, ha="center", va="center", color=GREY)
 
 
 def _heading(quantity: str, rows: Mapping[str, NDArray]) -> str:
