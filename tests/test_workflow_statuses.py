@@ -57,8 +57,8 @@ FAULTS = {
     2: ({SPCFRAME: multiplied("flux", 1.01, ONE)}, "bad", "the exact model's flux is 0.0099"),
     3: ({SPCFRAME: multiplied("flux", 1 + 1e-4, ONE)}, "look", "the exact model's flux is 0.0001"),
     4: ({SPCFRAME: multiplied("ivar", 1.01, ONE)}, "bad", "the exact model's ivar is 0.0099"),
-    5: ({FLUXCORR: corrected(1.01)}, "bad", "the exact model's calibration is 0.005"),
-    6: ({FLUXCORR: corrected(1 + 2e-5)}, "look", "the exact model's calibration is 1e-05"),
+    5: ({FLUXCORR: corrected(1.01)}, "bad", "the exact model's calibration is 0.00498"),
+    6: ({FLUXCORR: corrected(1 + 2e-5)}, "look", "the exact model's calibration is 1.01e-05"),
     7: (
         {SPFRAME: multiplied("ivar", 0.5, EVERYWHERE), SPCFRAME: multiplied("ivar", 0.5, EVERYWHERE)},
         "bad",
