@@ -20,7 +20,7 @@ from bosscal.figures import budget, kinds, noise, panels
 from bosscal.figures.drawing import draw_plate, draw_spectrum
 from bosscal.figures.noise import RUNNING
 from bosscal.figures.panels import BLOCK
-from bosscal.figures.style import DPI, Look, new_figure, power_of_ten, running_median, save, style
+from bosscal.figures.style import DPI, Look, block_medians, new_figure, power_of_ten, running_median, save, style
 from bosscal.noise.laws import LAWS, PREDICTIONS, label_of
 from bosscal.results.prediction import predict
 from bosscal.results.spectrum import Spectrum
@@ -243,10 +243,23 @@ def test_a_spectrum_without_read_noise(simulated_root, monkeypatch, limits):
 # ------------------------------------------------------------------------------------------------------------ noise
 
 
+def test_no_curve_goes_over_a_gap():
+    """Protects readers from a line where nothing was measured: blocks end at a gap that is wider than one, and the
+    curve is broken there; a narrow gap is none, and a short run has a median too."""
+    values = np.arange(30.0)
+    values[[3, 4]] = np.nan
+    values[10:20] = np.nan
+    position, median = block_medians(10 * np.arange(30.0), values, 4)
+    np.testing.assert_array_equal(median, [np.median([0, 1, 2, 5]), 7.5, np.nan, 21.5, 25.5])
+    np.testing.assert_array_equal(position, [15, 75, np.nan, 215, 255])
+    assert [len(part) for part in block_medians(np.arange(3.0), np.array([np.nan, 7, np.nan]), 4)] == [1, 1]
+    assert [len(part) for part in block_medians(np.arange(3.0), np.full(3, np.nan), 4)] == [0, 0]
+
+
 def test_running_median_of_blocks():
     """Protects the curves of the noise figure: medians of whole blocks, at their middles."""
     position, median = running_median(np.array([1.0, 9, 2, 5, 5, 8, 100]), 3)
-    assert position.tolist() == [1.5, 4.5]
+    assert position.tolist() == [1, 4]
     assert median.tolist() == [2, 5]
 
 

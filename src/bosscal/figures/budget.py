@@ -35,6 +35,7 @@ from bosscal.figures.style import (
     mark_beyond,
     new_figure,
     place_labels,
+    runs_of,
     say_instead,
 )
 from bosscal.results.spectrum import Spectrum
@@ -177,10 +178,13 @@ def _heading(quantity: str, rows: Mapping[str, NDArray]) -> str:
 
 
 def _upper_edge(position: NDArray, values: NDArray) -> tuple[NDArray, NDArray]:
-    """Largest of each block of values that are numbers, where it is; two 1D arrays."""
-    known = np.flatnonzero(np.isfinite(values))
-    places = [block[np.argmax(values[block])] for block in np.array_split(known, max(len(known) // BLOCK, 1))]
-    return position[places], values[places]
+    """Largest of each block of values that are numbers, where it is; two 1D arrays, with NaN in a gap."""
+    found = []
+    for run in runs_of(values, BLOCK):
+        places = [block[np.argmax(values[block])] for block in np.array_split(run, max(len(run) // BLOCK, 1))]
+        found += [np.stack([position[places], values[places]]), np.full((2, 1), np.nan)]
+    where, largest = np.concatenate(found[:-1], axis=1)
+    return where, largest
 
 
 def _compared(values: NDArray) -> slice:

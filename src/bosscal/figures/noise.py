@@ -24,6 +24,7 @@ from bosscal.figures.style import (
     SKY,
     SOLID,
     WAVELENGTH_LABEL,
+    block_medians,
     finish,
     legend_above,
     limits_of,
@@ -32,7 +33,6 @@ from bosscal.figures.style import (
     mark_beyond,
     new_figure,
     place_labels,
-    running_median,
     say_instead,
     tick_label_width,
 )
@@ -70,8 +70,9 @@ def draw(spectrum: Spectrum) -> Figure:
     figure = new_figure("page", 2.8 + top)
     ratio, ranking = figure.subplots(1, 2, width_ratios=[1.5, 1], gridspec_kw=margins(figure, (1, 2), top=top, **ROOM))
     of_pixels = measured[0][used] / predictions[expected][0][used]
+    rows = power_of_ten(spectrum.exposure.loglam[0])
     medians = {
-        name: running_median(measured[0][used] / predictions[name][0][used], RUNNING)
+        name: block_medians(rows, _ratio(measured[0], predictions[name][0], used), RUNNING)
         for name in (f"{law.name}{suffix}" for law in LAWS.values() for suffix in law.curves)
     }
     shown = [median for _, median in medians.values()]
@@ -102,6 +103,11 @@ def draw(spectrum: Spectrum) -> Figure:
     return finish(figure, spectrum.title, simulated)
 
 
+def _ratio(measured: NDArray, predicted: NDArray, used: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """Measured over predicted variance, 1D[nrow], NaN in pixels that are not used."""
+    return np.divide(measured, predicted, out=np.full(used.shape, np.nan), where=used)
+
+
 def _draw_ratios(
     axes: Axes, wave: NDArray, of_pixels: NDArray, medians: Mapping[str, tuple[NDArray, NDArray]], expected: str
 ) -> None:
@@ -110,8 +116,7 @@ def _draw_ratios(
     for name, (position, median) in medians.items():
         dashes = SOLID if name == expected else next(others) if name.endswith(SKY_SUFFIX) else DASHED
         axes.plot(
-            np.interp(position, np.arange(len(wave)), wave), median, color=law_of(name).color,
-            label=label_of(name), linestyle=dashes,
+            position, median, color=law_of(name).color, label=label_of(name), linestyle=dashes,
             linewidth=1.6 if name == expected else 0.9,
         )  # fmt: skip
     shown = mark_beyond(axes, wave, of_pixels) if look().limits == "data" else of_pixels

@@ -286,17 +286,26 @@ def legend_above(axes: Axes, room: float, size: float = 7) -> int:
 def running_median(values: NDArray, width: int) -> tuple[NDArray[np.floating], NDArray[np.floating]]:
     """Median over blocks of ``width`` values, at the blocks' middles: two 1D arrays, positions and medians."""
     blocks = len(values) // width
-    position = (np.arange(blocks) + 0.5) * width
+    position = (np.arange(blocks) + 0.5) * width - 0.5
     return position, np.median(values[: blocks * width].reshape(blocks, width), axis=1)
 
 
-def block_medians(position: NDArray, values: NDArray, width: int) -> tuple[NDArray, NDArray]:
-    """Medians of the finite ones of values over blocks of ``width`` of them, at the blocks' middle positions."""
+def runs_of(values: NDArray, gap: int) -> list[NDArray[np.intp]]:
+    """Places of the finite ones of values, in runs that are more than ``gap`` apart; a list of 1D arrays."""
     known = np.flatnonzero(np.isfinite(values))
-    if not known.size:
-        return np.empty(0), np.empty(0)
-    middle, median = running_median(values[known], width)
-    return np.interp(middle, np.arange(known.size), position[known]), median
+    return np.split(known, np.flatnonzero(np.diff(known) > gap) + 1) if known.size else []
+
+
+def block_medians(position: NDArray, values: NDArray, width: int) -> tuple[NDArray, NDArray]:
+    """Medians of the finite ones of values over blocks of ``width`` of them, at the blocks' middle positions.
+
+    No block, and no line from one to the next, goes over a gap that is wider than a block: NaN stand in it.
+    """
+    found = []
+    for run in runs_of(values, width):
+        middle, median = running_median(values[run], min(width, run.size))
+        found += [np.stack([np.interp(middle, np.arange(run.size), position[run]), median]), np.full((2, 1), np.nan)]
+    return tuple(np.concatenate(found[:-1], axis=1)) if found else (np.empty(0), np.empty(0))
 
 
 def limits_of(
