@@ -328,6 +328,14 @@ def test_figure_hides_nothing(busy, case):
             assert axes.get_legend().get_window_extent().y0 >= axes.bbox.y1 - 1
 
 
+def test_one_pixel_is_enough(busy):
+    """Protects a run from a spectrum of which one pixel is left to compare: the axis has a width."""
+    compared = np.zeros(busy.loglam.shape, dtype=bool)
+    compared[:, 1000] = True
+    low, high = drawn(busy, compared).axes[1].get_xlim()
+    assert high == pytest.approx(low + 1)
+
+
 def test_a_gap_at_the_jump_is_said(busy):
     """Protects a run from an enlarged part of the figure in which nothing can be compared."""
     compared = np.ones(busy.loglam.shape, dtype=bool)

@@ -119,7 +119,8 @@ def draw(spectrum: Spectrum) -> Figure:
         # a legend may go on above the panel beside it
         lines = legend_above(panel, figure.get_figwidth() * (1 - panel.get_position().x0) - EDGE)
         panel.set_title(headings[quantity], loc="left", pad=4 + 10 * lines)
-        panel.set_xlim(wave[shown].min(), wave[shown].max())
+        low, high = float(wave[shown].min()), float(wave[shown].max())
+        panel.set_xlim(low, high if high > low else low + 1)  # of one pixel, 1 Å
         panel.set_xlabel(WAVELENGTH_LABEL)
         panel.set_ylabel("Relative difference\n|a − b| / |a + b|")
         place_labels(panel, *LABEL_PLACES)
