@@ -189,7 +189,8 @@ def compare_fibers(exposure: CameraExposure, prediction: Prediction) -> Table:
     values: dict[str, Any] = {name: np.full(nfiber, value) for name, value in facts.items()}
     for amplifier, readnoise in enumerate(header.readnoise):
         values[f"rdnoise{amplifier}"] = np.ma.masked_invalid(np.full(nfiber, readnoise))
-    values |= {"fiber": exposure.fiber, "objtype": exposure.objtype, "lambda_eff": exposure.lambda_eff}
+    values |= {"fiber": exposure.fiber, "objtype": exposure.objtype}
+    values["lambda_eff"] = np.ma.masked_invalid(exposure.lambda_eff)
     values |= {"thrucorr": thrucorr_of(exposure, prediction), "sky_term": prediction.sky_term}
 
     def of_bundle(places: slice) -> dict[str, NDArray]:
