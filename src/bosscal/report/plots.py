@@ -247,7 +247,7 @@ def _fibers(fibers: Sequence[int]) -> tuple[Callable[[float], float], list[str]]
     first, last = min(fibers), max(fibers)
 
     def x(fiber: float) -> float:
-        return LEFT + (WIDTH - LEFT - 10) * (fiber - first + 1) / (last - first + 2)
+        return LEFT + (WIDTH - LEFT - 14) * (fiber - first + 1) / (last - first + 2)
 
     parts = [
         f'<text x="{x(fiber):.1f}" y="{HEIGHT - 18}" text-anchor="middle">{fiber}</text>'
