@@ -173,4 +173,11 @@ def serving(folder):
 
 
 # Fixtures of the unit tests.
-from simulated import dark_fiber, red_exposure, red_prediction, red_table, simulated_root  # noqa: E402, F401
+from simulated import (  # noqa: E402
+    dark_fiber,  # noqa: F401
+    plate_report,  # noqa: F401
+    red_exposure,  # noqa: F401
+    red_prediction,  # noqa: F401
+    red_table,  # noqa: F401
+    simulated_root,  # noqa: F401
+)

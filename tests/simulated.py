@@ -5,10 +5,12 @@ import os
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from astropy.table import vstack
 
 from bosscal import simulation
 from bosscal.results.comparison import compare_fibers
@@ -101,6 +103,47 @@ def red_prediction(red_exposure):
 def red_table(red_exposure, red_prediction):
     """The table of its fibers."""
     return compare_fibers(red_exposure, red_prediction)
+
+
+@pytest.fixture(scope="session")
+def plate_report(tmp_path_factory, red_exposure, red_prediction, red_table):
+    """Pages of a whole plate of 25 fibers in two exposures of r1, the second with the numbers of the first but two."""
+    from bosscal.report.pages import Content, Run, write_pages
+    from bosscal.report.statuses import read_thresholds
+    from bosscal.results.spectrum import spectrum_of
+    from bosscal.survey.paths import mask_bits
+    from bosscal.survey.targets import Target
+
+    first, second = simulation.EXPOSURES
+    targets, headers, tables = [], [], []
+    for expnum in (first, second):
+        of_exposure = red_table[:25].copy()
+        of_exposure["expnum"], of_exposure["band"] = expnum, "red"
+        of_exposure["noise_ratio_median"] *= 1.0 if expnum == second else 1.02
+        tables.append(of_exposure)
+        tai = red_exposure.header.tai - (0 if expnum == second else 1200)
+        headers.append(replace(red_exposure.header, expnum=expnum, tai=tai))
+        targets += [
+            Target("sim", simulation.PLATE, simulation.MJD, int(fiber), "red", "r1", int(expnum == second), expnum,
+                   "frames", whole_plate=True)
+            for fiber in of_exposure["fiber"]
+        ]  # fmt: skip
+    focal = zip(red_exposure.xfocal.tolist(), red_exposure.yfocal.tolist(), strict=True)
+    places = dict(zip(red_exposure.fiber.tolist(), focal, strict=True))
+    run = Run(
+        releases={"sim": ("the simulated plate", "optimal")}, sources={"sim": "simulated"}, citations={"sim": []},
+        mask_allow=[], summary="summary.ecsv", configuration="release: sim", version="0", commit="0", versions={},
+        written="today",
+    )  # fmt: skip
+    content = Content(
+        run=run, targets=targets, summary=vstack(tables), budget=None, coadds=None, outliers=None, images={},
+        headers=headers, records={}, failures={}, thresholds=read_thresholds(),
+        spectrum_of=lambda target: spectrum_of(red_exposure, red_prediction, target),
+        focal_positions=lambda target: places, bits=mask_bits(),
+    )  # fmt: skip
+    folder = tmp_path_factory.mktemp("plate_report")
+    write_pages(content, folder / "index.html")
+    return folder
 
 
 def run_elsewhere(module, function, argument):

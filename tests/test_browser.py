@@ -2,11 +2,17 @@
 an accessibility engine finds."""
 
 import os
+import re
 import shutil
 import subprocess
 
+import numpy as np
 import pytest
+from astropy import units
+from astropy.table import Table
 from test_survey_page import table_of, written
+
+from bosscal.survey.paths import mask_bits
 
 pytestmark = [pytest.mark.workflow, pytest.mark.slow]
 
@@ -53,7 +59,9 @@ def opened(browser):
         page.on("requestfailed", lambda request: complaints.append(request.url))
         page.on(
             "request",
-            lambda request: None if request.url.startswith(("file:", "data:")) else complaints.append(request.url),
+            lambda request: (
+                None if request.url.startswith(("file:", "data:", "blob:")) else complaints.append(request.url)
+            ),
         )
         page.goto(path.resolve().as_uri())
         return page
@@ -129,8 +137,7 @@ def test_a_link_leads_to_the_target_and_on(opened, report):
 
 
 def test_curves_zoom_and_tell_where_the_cursor_is(opened, target_page):
-    """Protects the curves: all panels are drawn, dragging zooms all of them, the cursor names wavelength and row, and
-    another exposure can be laid over."""
+    """Protects the curves: all panels are drawn, dragging zooms all of them, the cursor names wavelength and row."""
     page = opened(target_page)
     page.wait_for_selector("#curves-here[data-drawn]")
     panels = page.locator(".uplot")
@@ -150,8 +157,185 @@ def test_curves_zoom_and_tell_where_the_cursor_is(opened, target_page):
     page.wait_for_function(
         f"() => Math.abs(parseFloat(document.querySelector('.u-legend .u-value').textContent) - {before}) > 200"
     )
-    page.locator("#overlays input").check()
-    page.wait_for_function("() => document.querySelectorAll('.uplot')[0].querySelectorAll('.u-series').length === 5")
+
+
+def series(page):
+    """{panel: (wavelengths, {label: values})} of the curves that a page draws; NaN where there are none."""
+    page.wait_for_selector("#curves-here[data-drawn]")
+    found = page.evaluate(
+        "bosscal.drawn.map(({panel, plot}) => [panel.title, plot.series.slice(1).map((each) => each.label), plot.data])"
+    )
+    return {
+        title: (
+            np.array(data[0]),
+            {label: np.array(values, dtype=float) for label, values in zip(labels, data[1:], strict=True)},
+        )
+        for title, labels, data in found
+    }
+
+
+def tick(page, words, on=True):
+    """Tick an exposure, or take the tick away, with the keyboard; wait until the page says what is drawn."""
+    from playwright.sync_api import expect
+
+    box = page.locator("#overlays input").first
+    box.focus()
+    page.keyboard.press("Space")
+    expect(page.locator("#overlaid")).to_have_text(words, timeout=PATIENCE)
+    assert box.is_checked() == on
+
+
+def zoom(page, low, high):
+    """Zoom to a range of wavelengths [Å]."""
+    page.evaluate(f"bosscal.drawn.forEach(({{plot}}) => plot.setScale('x', {{min: {low}, max: {high}}}))")
+    page.wait_for_function(f"() => bosscal.drawn.every(({{plot}}) => plot.scales.x.min === {low})")
+
+
+def test_another_exposure_is_laid_over_every_panel(opened, target_page):
+    """Protects comparisons of exposures: ticked, an exposure has its curves in every panel, with the values that its
+    own page has at the nearest wavelength, at the zoom that there was; unticked, all is as before."""
+    page = opened(target_page)
+    own, other = series(page), series(opened(target_page.with_name(target_page.name.replace("-r1-", "-b1-"))))
+    assert len(own) == len(other) == 7
+    zoom(page, 5900, 6300)
+    tick(page, "Dashed: b1[0] over 7 panels.")
+    over = series(page)
+    for title, (wavelengths, curves) in own.items():
+        added = {
+            label.removesuffix(", b1[0]"): values for label, values in over[title][1].items() if label not in curves
+        }
+        expected = list(curves) if title == "Components of the calibration" else list(curves)[:1]
+        assert list(added) == expected, title
+        theirs = other[title][0]
+        for label, values in added.items():
+            known = np.flatnonzero(np.isfinite(values))
+            assert len(known) > 100, (title, label)
+            for place in known:
+                distance = np.abs(theirs - wavelengths[place])
+                assert distance.min() < 2
+                assert values[place] in other[title][1][label][distance < distance.min() + 1e-6], (title, label, place)
+            within = (wavelengths > theirs[0]) & (wavelengths < theirs[-1]) & (wavelengths < 6200)
+            assert np.isfinite(values[within]).mean() > 0.5
+        for label, values in curves.items():
+            np.testing.assert_array_equal(over[title][1][label], values)
+    assert page.evaluate("bosscal.drawn.map(({plot}) => [plot.scales.x.min, plot.scales.x.max])") == [[5900, 6300]] * 7
+    strokes = page.evaluate(
+        "bosscal.drawn.map(({plot}) => plot.series.slice(1).map((each, place) => each.stroke(plot, place + 1)))"
+    )
+    for colors, (_, curves) in zip(strokes, own.values(), strict=True):
+        assert not set(colors[len(curves) :]) & set(colors[: len(curves)])
+    tick(page, "", on=False)
+    assert {title: list(curves) for title, (_, curves) in series(page).items()} == {
+        title: list(curves) for title, (_, curves) in own.items()
+    }
+    tick(page, "Dashed: b1[0] over 7 panels.")
+    assert len(series(page)["Flux"][1]) == len(own["Flux"][1]) + 1
+
+
+def test_an_exposure_whose_curves_are_gone_is_said(opened, target_page, tmp_path):
+    """Protects a folder that lost a file: the page says which, and the tick goes."""
+    shutil.copytree(target_page.parent, tmp_path / "pages")
+    (tmp_path / "pages/data" / target_page.name.replace("-r1-", "-b1-").replace(".html", ".js")).unlink()
+    page = opened(tmp_path / "pages" / target_page.name, watched=False)
+    page.wait_for_selector("#curves-here[data-drawn]")
+    tick(page, "b1[0] cannot be read: data/sim-6641-56383-0001-b1-00158842.js is not there.", on=False)
+
+
+def saved(page, folder):
+    """The table that a page saves, and the lines above it."""
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Save the numbers shown as CSV").click()
+    path = folder / download.value.suggested_filename
+    download.value.save_as(path)
+    text = path.read_text(encoding="utf-8")
+    return path.name, Table.read(text, format="ascii.csv", comment="#"), re.findall("^# (.*)$", text, re.MULTILINE)
+
+
+def test_the_numbers_shown_can_be_saved(opened, target_page, tmp_path):
+    """Protects the numbers behind curves: the file has what is drawn, rounded by no more than it says, with units and
+    the word simulated; zoomed, its rows; ticked, the other exposure."""
+    page = opened(target_page)
+    name, table, lines = saved(page, tmp_path)
+    assert name == target_page.name.replace(".html", ".csv")
+    assert lines[0] == "sim/6641-56383-0001-r1-00158842, simulated data"
+    exact = Table.read(target_page.parent / "data" / target_page.name.replace(".html", ".ecsv"))
+    assert f"; {len(exact)} of {len(exact)} rows" in lines[1]
+    assert (table["row"] == exact["row"]).all()
+    np.testing.assert_allclose(table["wavelength"], exact["wavelength"], atol=0.0051)
+    assert set(exact.colnames) <= set(table.colnames)
+    about = {line.partition(":")[0].partition(" ")[0]: line for line in lines[2:]}
+    assert list(about) == table.colnames
+    for column in set(exact.colnames) - {"row", "wavelength", "mask"}:
+        step = float(about[column].rpartition("in steps of ")[2])
+        (unit,) = re.findall(r"^\w+ \[(.*?)\]: ", about[column]) or [""]
+        assert units.Unit(unit) == (exact[column].unit or units.dimensionless_unscaled), column
+        lacking = np.ma.getmaskarray(exact[column])
+        np.testing.assert_array_equal(np.ma.getmaskarray(table[column]), lacking)
+        np.testing.assert_allclose(table[column][~lacking], exact[column][~lacking], rtol=1e-8, atol=0.501 * step)
+    bits = mask_bits()
+    for value, words in zip(exact["mask"].tolist(), np.ma.filled(table["mask"].astype(str), ""), strict=True):
+        assert (words if words != "--" else "") == " ".join(
+            name for name, bit in bits.items() if value & 0xFFFFFFFF & bit
+        )
+    tick(page, "Dashed: b1[0] over 7 panels.")
+    zoom(page, 6000, 6200)
+    _, table, lines = saved(page, tmp_path)
+    assert 100 < len(table) < 300
+    assert f"; {len(table)} of {len(exact)} rows" in lines[1]
+    assert table["wavelength"].min() >= 6000
+    assert table["wavelength"].max() <= 6200
+    drawn = series(page)
+    shown = np.isin(exact["row"], table["row"])
+    np.testing.assert_allclose(
+        np.ma.filled(table["flux_b1_00158842"].astype(float), np.nan), drawn["Flux"][1]["flux, b1[0]"][shown], rtol=1e-8
+    )
+    assert len(table.colnames) == 3 + sum(len(curves) for _, curves in drawn.values())
+
+
+def test_a_plates_points_are_reached_by_mouse_and_keyboard(opened, plate_report):
+    """Protects the way from a point to its page: the mouse names and follows it, the Tab key comes to each plot once,
+    arrows go from fiber to fiber, and without scripts every point is a link of its own."""
+    path = plate_report / "pages/plate-sim-6641-56383.html"
+    page = opened(path)
+    plots = page.locator("[aria-labelledby='r1-00158843'] svg")
+    assert plots.count() == 3
+    for plot in plots.all():
+        assert plot.locator("a").count() >= 20
+        assert plot.locator("a:not([tabindex='-1'])").count() == 1
+    residuals = page.locator("[aria-labelledby='r1-00158843'] svg[aria-label^='Residuals']")
+    residuals.locator("a").first.focus()
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("ArrowLeft")
+    assert page.evaluate("document.activeElement.querySelector('title').textContent").startswith("fiber 2 (")
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/sim-6641-56383-0002-r1-00158843.html")
+    page = opened(path)
+    residuals = page.locator("[aria-labelledby='r1-00158842'] svg[aria-label^='Residuals']")
+    residuals.locator("a[href*='-0011-'] rect").click()
+    page.wait_for_url("**/sim-6641-56383-0011-r1-00158842.html")
+    page = opened(path)
+    page.locator("[aria-labelledby=trends] svg a[href='#r1-00158843'] rect").first.click()
+    page.wait_for_url("**#r1-00158843")
+    page = opened(path, java_script_enabled=False)
+    assert page.locator("[aria-labelledby='r1-00158843'] svg a[tabindex]").count() == 0
+    assert page.locator("[aria-labelledby=trends] tbody tr").count() == 2
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_pages_of_a_plate_fit_every_screen_and_reader(opened, plate_report, scheme):
+    """Protects phones and readers with a screen reader: a plate's page, and that of a fiber with another laid over."""
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe-playwright-python is not installed")
+    for name in ("plate-sim-6641-56383.html", "sim-6641-56383-0007-r1-00158842.html"):
+        for width in WIDTHS:
+            page = opened(plate_report / "pages" / name, width, scheme, watched=False)
+            if "plate-sim" not in name:
+                page.wait_for_selector("#curves-here[data-drawn]")
+                page.locator("summary", has_text="not rounded").click()
+                tick(page, "Dashed: r1[1] over 7 panels.")
+            assert page.evaluate("document.documentElement.scrollWidth") <= width, name
+        found = axe.Axe().run(page)
+        assert found.violations_count == 0, f"{name}\n{found.generate_report()}"
 
 
 @pytest.mark.parametrize("width", WIDTHS)

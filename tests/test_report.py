@@ -15,7 +15,7 @@ from conftest import REPOSITORY
 from bosscal.report import pages
 from bosscal.report.facts import downloads_of
 from bosscal.report.pages import ASSETS, TEMPLATES
-from bosscal.report.plots import by_fiber, focal_plane
+from bosscal.report.plots import Moment, Residual, by_fiber, focal_plane, history, residuals_by_fiber
 from bosscal.report.series import _packed, _runs, mask_counts, mask_runs, panels_of, script_of, table_of
 from bosscal.report.statuses import (
     Check,
@@ -194,6 +194,8 @@ def test_a_spectrum_has_its_curves_in_a_script_and_a_table(red_exposure, red_pre
             np.testing.assert_array_equal(np.ma.filled(table[curve.name], np.nan)[known], curve.values[known])
             assert table[curve.name].info.description
     assert packed == b""
+    plain = table_of(spectrum)
+    assert plain.colnames == table.colnames
     (flux, error, _), good = panels[0].curves, spectrum.exposure.ivar[0] > 0
     assert flux.step <= np.percentile(error.values[good & np.isfinite(error.values)], 6) / 20
     assert (table["row"] == spectrum.exposure.row).all()
@@ -248,6 +250,83 @@ def test_points_of_a_plate_name_their_fibers_and_escape_what_files_say():
     assert "&lt;b&gt;&amp;" in plane
     assert "<b>" not in plane
     assert focal_plane(points, {}) == ""
+
+
+def test_residuals_of_a_plate_are_where_their_decade_is():
+    """Protects the plot of residuals: a mark for either calibration in its place on a logarithmic axis, what is exact
+    at the lower end, what is not known left out, a hostile OBJTYPE as text."""
+    points = [
+        Residual(1, 1e-7, 1e-3, "one.html", "ok", "QSO"),
+        Residual(2, 0.0, 1e-5, "", "look", "<b>&"),
+        Residual(3, np.ma.masked, np.nan, "three.html", "bad", "QSO"),
+    ]
+    plot = residuals_by_fiber(points)
+    assert (plot.count("<circle"), plot.count("<rect"), plot.count("<a href")) == (2, 2, 1)
+    assert "fiber 1 (QSO): exact 1.0e-07, tutorial 1.0e-03, ok" in plot
+    assert "fiber 2 (&lt;b&gt;&amp;): exact 0, tutorial 1.0e-05, look" in plot
+    exact, zero = (float(y) for y in re.findall(r'<circle[^>]*cy="([\d.]+)"', plot))
+    coarse, fine = (float(y) + 2.2 for y in re.findall(r'<rect[^>]* y="([\d.]+)"', plot))
+    assert coarse < fine < exact < zero
+    assert fine - coarse == pytest.approx(exact - fine, abs=0.2)  # two decades each
+    grid = {label: float(y) - 4 for y, label in re.findall(r'y="([\d.]+)" text-anchor="end">([^<]+)<', plot)}
+    assert (grid["0"], grid["1e-7"], grid["1e-3"]) == pytest.approx((zero, exact, coarse), abs=0.11)
+    assert residuals_by_fiber(points[2:]) == ""
+
+
+def test_history_of_a_camera_goes_by_time():
+    """Protects the trends: marks in the order of the starts, or of the exposure numbers where a start is not known;
+    values upwards, and numbers on the axis that differ."""
+
+    def moment(expnum, tai, value):
+        return Moment("r1", expnum, tai, f"at {tai}", value, f"#r1-{expnum}", "ok")
+
+    points = [moment(10, 5e9, 1.0), moment(11, 5e9 + 900, 1.001), moment(12, 5e9 + 9000, np.ma.masked),
+              moment(13, 5e9 + 3600, 0.999)]  # fmt: skip
+    plot = history("ratio", "{:.3f}", points)
+    assert re.findall('href="([^"]+)"', plot) == ["#r1-10", "#r1-11", "#r1-13"]
+    corners = [(float(x), float(y)) for x, y in re.findall(r'<rect class="[^"]*" x="([\d.]+)" y="([\d.]+)"', plot)]
+    (first, at), (second, above), (last, below) = corners
+    assert above < at < below
+    assert second - first == pytest.approx((last - first) / 4, abs=0.2)
+    assert "r1 #11, at 5000000900.0 TAI: 1.001, ok" in plot
+    assert "+1.0 h" in plot
+    labels = re.findall(r'text-anchor="end">(-?\d\.\d+)<', plot)
+    assert len(set(labels)) == 3
+    unknown = history("ratio", "{:.3f}", [*points[:2], replace(points[3], tai=None)])
+    corners = [float(x) for x in re.findall(r'<rect class="[^"]*" x="([\d.]+)"', unknown)]
+    assert corners[1] - corners[0] == pytest.approx(corners[2] - corners[1], abs=0.2)
+    assert "#13" in unknown
+    assert "TAI" not in unknown.partition("<rect")[0]
+    same = history("read noise", "{:.2f}", [moment(10, None, 2.5), moment(11, None, 2.5)])
+    assert len(set(re.findall(r'text-anchor="end">(-?\d\.\d+)<', same))) == 3
+    assert ">0</text>" in history("exact", "{:.1e}", [moment(10, None, 0.0)])
+    assert history("ratio", "{:.3f}", [points[2]]) == ""
+
+
+def test_a_whole_plates_page_has_residuals_and_trends_and_few_bytes(plate_report):
+    """Protects the page of a plate: every fiber of every exposure is a point of each plot that leads to its page, each
+    exposure a point of the trends that leads to its fibers, and 28 camera exposures stay a page that opens."""
+    path = plate_report / "pages/plate-sim-6641-56383.html"
+    page = path.read_text(encoding="utf-8")
+    plots = dict(re.findall(r'<svg[^>]*aria-label="([^",]+)[^"]*">(.*?)</svg>', page, re.DOTALL))
+    assert {"Variance ratio by fiber", "The focal plane", "Residuals of the calibration by fiber"} <= set(plots)
+    for expnum in (158842, 158843):
+        links = re.findall(rf'href="(sim-6641-56383-(\d+)-r1-00{expnum}.html)"', page)
+        assert all((plate_report / "pages" / link).is_file() for link, _ in links)
+        assert {int(fiber) for _, fiber in links} == set(range(1, 26))
+        assert f'id="r1-00{expnum}"' in page
+        assert page.count(f'href="#r1-00{expnum}"') == 7  # six trends, and the table
+    trend = next(plot for title, plot in plots.items() if title.startswith("measured over predicted variance"))
+    first, second = (float(value) for value in re.findall(r"TAI: ([\d.]+), ", trend))
+    assert first == pytest.approx(1.02 * second, abs=0.0011)
+    assert len(plots["Residuals of the calibration by fiber"]) < 25 * 300
+    assert "simulated" in page
+
+
+def test_other_exposures_of_a_fiber_are_found_once(plate_report):
+    """Protects the ways between exposures of a fiber, and from a fiber's own page among them."""
+    page = (plate_report / "pages/sim-6641-56383-0007-r1-00158842.html").read_text(encoding="utf-8")
+    assert re.findall('data-key="([^"]+)">', page) == ["sim/6641-56383-0007-r1-00158843"]
 
 
 def test_what_others_wrote_is_what_they_published():

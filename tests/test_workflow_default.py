@@ -5,6 +5,7 @@ import importlib.util
 import json
 import re
 import shutil
+from html import unescape
 
 import notebook
 import numpy as np
@@ -401,6 +402,23 @@ def test_report_stands_alone_and_says_simulated(default_run):
     provenance = (report / "pages/provenance.html").read_text("utf-8")
     for name in ("numpy", "snakemake", "spFrame-b1-00158842.fits.gz", "extract_frame", "there is nothing to cite"):
         assert name in provenance
+
+
+def test_a_whole_plates_page_says_how_its_numbers_are_had(default_run, plate_report, tmp_path, monkeypatch):
+    """Protects the way to the numbers behind the curves of a fiber that has no table: the lines of Python that its page
+    shows write the table that a listed target has."""
+    name = "sim-6641-56383-0001-r1-00158842"
+    page = (plate_report / f"pages/{name}.html").read_text(encoding="utf-8")
+    assert not (plate_report / f"pages/data/{name}.ecsv").exists()
+    (lines,) = re.findall(r"<pre[^>]*>(from bosscal.*?)</pre>", page, re.DOTALL)
+    (tmp_path / "results").symlink_to(default_run.results)
+    monkeypatch.chdir(tmp_path)
+    exec(compile(unescape(lines), name, "exec"), {})
+    found, listed = Table.read(f"{name}.ecsv"), Table.read(default_run.results / f"report/pages/data/{name}.ecsv")
+    assert found.colnames == listed.colnames
+    for column in found.colnames:
+        np.testing.assert_array_equal(np.ma.filled(found[column], -1), np.ma.filled(listed[column], -1))
+        assert found[column].unit == listed[column].unit
 
 
 def test_default_run_is_ok(default_run):

@@ -62,6 +62,7 @@ PUBLIC = {
     "results.coadds": ("rebuild", "rebuild_subset", "coadd_table", "repeats_of", "repeat_table", "write_coadd"),
     "results.releases": ("pair_releases", "compare_releases"),
     "results.export": ("write_calib",),
+    "report.series": ("table_of",),
     "figures": None,
     "simulation": None,
 }  # fmt: skip

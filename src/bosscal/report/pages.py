@@ -26,7 +26,7 @@ from bosscal.noise.laws import LAWS, label_of
 from bosscal.report import assets, templates
 from bosscal.report import rows as cells
 from bosscal.report.facts import downloads_of, facts_of
-from bosscal.report.plots import by_fiber, focal_plane
+from bosscal.report.plots import Moment, Residual, by_fiber, focal_plane, history, residuals_by_fiber
 from bosscal.report.series import mask_counts, panels_of, script_of, table_of
 from bosscal.report.statuses import (
     LEVELS,
@@ -52,6 +52,17 @@ FEW = 30  # lines of what needs a look that the start page shows at once
 # Spectra of whole plates that have pages of their own, 50 kB each. Of more, each fiber has one of its first exposure,
 # if these are not too many, and whatever is not ok.
 MOST_PAGES = 4000
+# A plate's history: number of a spectrum whose median over the fibers stands for the camera exposure, or fact of its
+# header; words, format
+HISTORY = (
+    ("noise_ratio_median", "measured over predicted variance", "{:.3f}"),
+    ("fit_sky", "strength of the sky term, 1 if it is right", "{:.3f}"),
+    ("skychi2", "SKYCHI2", "{:.3f}"),
+    ("readnoise_high", "largest read noise [e⁻]", "{:.2f}"),
+    ("tutorial_max_reldiff", "max reldiff of the tutorial's calibration", "{:.1e}"),
+    ("pipeline_max_reldiff", "max reldiff of the exact model's calibration", "{:.1e}"),
+)
+OF_HEADER = {"skychi2", "readnoise_high"}
 
 
 @dataclass(frozen=True)
@@ -183,7 +194,8 @@ def pages_of(content: Content, folder: Path) -> Iterator[tuple[str, str | bytes]
     def page(template: str, **values: Any) -> str:
         return environment.get_template(f"{template}.html.j2").render(**common, **values)
 
-    everything = list(_judged(content, simulated))
+    coadds = _coadds(content.coadds)
+    everything = list(_judged(content, simulated, coadds))
     plates = list(dict.fromkeys(each.target.folder for each in everything if each.target.whole_plate))
     judged = _with_pages(everything)
     yield "index.html", page("index", root=f"{PAGES}/", **_start(content, everything, judged, plates))
@@ -191,6 +203,9 @@ def pages_of(content: Content, folder: Path) -> Iterator[tuple[str, str | bytes]
         yield from _exports(content.summary, everything)
     yield f"{PAGES}/provenance.html", page("provenance", root="", **_provenance(content))
     yield f"{PAGES}/thresholds.html", page("thresholds", root="", thresholds=content.thresholds)
+    of_fibers: dict[tuple[Any, ...], list[Judged]] = {}
+    for each in judged:
+        of_fibers.setdefault(_fiber(each.target), []).append(each)
     # By camera exposure, so that each is opened once.
     for number, each in sorted(enumerate(judged), key=lambda item: (item[1].target.folder, item[1].target.unit)):
         spectrum = content.spectrum_of(each.target)
@@ -203,11 +218,12 @@ def pages_of(content: Content, folder: Path) -> Iterator[tuple[str, str | bytes]
             "target", root="", each=each, data=data, spectrum=spectrum, panels=panels,
             previous=judged[number - 1] if number else None,
             following=judged[number + 1] if number + 1 < len(judged) else None,
-            others=_others(each, judged), plate=each.target.folder if each.target.folder in plates else None,
+            others=[other for other in of_fibers[_fiber(each.target)] if other is not each],
+            plate=each.target.folder if each.target.folder in plates else None,
             images=_linked(content.images.get(each.target.key, ()), folder / PAGES), numbers=_numbers(each.row),
             story=_story(spectrum), masks=mask_counts(spectrum.exposure.mask, spectrum.exposure.ivar, content.bits),
             columns=_columns(each.row, content.summary),
-            coadd=_columns(_coadd_of(each.target, content.coadds), content.coadds),
+            coadd=_columns(_coadd_of(each.target, coadds), content.coadds),
         )  # fmt: skip
     for name in plates:
         shown = _plate(name, content, everything, {each.page for each in judged}, folder / PAGES)
@@ -217,7 +233,7 @@ def pages_of(content: Content, folder: Path) -> Iterator[tuple[str, str | bytes]
             yield f"{PAGES}/assets/{path.name}", path.read_bytes()
 
 
-def _judged(content: Content, simulated: Sequence[str]) -> Iterator[Judged]:
+def _judged(content: Content, simulated: Sequence[str], coadds: Mapping[Any, Any]) -> Iterator[Judged]:
     """Every target with how it stands."""
     if content.summary is None:
         return
@@ -228,7 +244,7 @@ def _judged(content: Content, simulated: Sequence[str]) -> Iterator[Judged]:
         records = [content.records.get((target.release, name)) for name, _ in header.inputs]
         facts = facts_of(row, header) | {"downloads": downloads_of(records, target.release in simulated)}
         statuses = judge(facts, content.thresholds.spectra)
-        if (coadd := _coadd_of(target, content.coadds)) is not None:
+        if (coadd := _coadd_of(target, coadds)) is not None:
             statuses += judge(coadd, content.thresholds.coadds)
         yield Judged(target, row, statuses)
 
@@ -244,27 +260,22 @@ def _with_pages(judged: Sequence[Judged]) -> list[Judged]:
     return [each for each in judged if not each.target.whole_plate or each.level != "ok" or each.page in pages]
 
 
-def _coadd_of(target: Target, coadds: Table | None) -> Any:
+def _fiber(target: Target) -> tuple[Any, ...]:
+    """What the camera exposures of a fiber have in common."""
+    return target.release, target.plate, target.mjd, target.fiber
+
+
+def _coadds(coadds: Table | None) -> dict[tuple[Any, ...], Any]:
+    """Rows of the coadds by fiber, the first of each."""
+    found: dict[tuple[Any, ...], Any] = {}
+    for row in coadds if coadds is not None else ():
+        found.setdefault((str(row["release"]), *(int(row[name]) for name in ("plate", "mjd", "fiber"))), row)
+    return found
+
+
+def _coadd_of(target: Target, coadds: Mapping[Any, Any]) -> Any:
     """The row of the coadd that a spectrum from a full spec file is in, if there is one."""
-    if coadds is None or target.products != "spec":
-        return None
-    wanted = (target.release, target.plate, target.mjd, target.fiber)
-    for row in coadds:
-        if (str(row["release"]), row["plate"], row["mjd"], row["fiber"]) == wanted:
-            return row
-    return None
-
-
-def _others(each: Judged, judged: Sequence[Judged]) -> list[Judged]:
-    """The other camera exposures of the same fiber."""
-    target = each.target
-    return [
-        other
-        for other in judged
-        if other is not each
-        and (other.target.release, other.target.plate, other.target.mjd, other.target.fiber)
-        == (target.release, target.plate, target.mjd, target.fiber)
-    ]
+    return coadds.get(_fiber(target)) if target.products == "spec" else None
 
 
 def _linked(images: Sequence[Image], folder: Path) -> list[dict[str, Any]]:
@@ -482,7 +493,12 @@ def _plate(
             )
             for each in spectra
         ]
+        residuals = [
+            Residual(fiber, each.row["pipeline_max_reldiff"], each.row["tutorial_max_reldiff"], link, level, objtype)
+            for each, (fiber, _, link, level, objtype) in zip(spectra, points, strict=True)
+        ]
         shown.append({"unit": unit, "by_fiber": by_fiber(points), "focal_plane": focal_plane(points, places),
+                      "residuals": residuals_by_fiber(residuals),
                       "spectra": len(spectra), "not_ok": sum(each.level != "ok" for each in spectra)})  # fmt: skip
     release, plate_mjd = name.split("/")
     outliers = []
@@ -505,7 +521,41 @@ def _plate(
         "exposures": shown,
         "outliers": outliers,
         "history": sorted(_exposures(content, of_plate), key=lambda row: str(row["name"])),
+        **_history(content, exposures),
         "images": _linked(content.images.get(name, ()), folder),
+    }
+
+
+def _history(content: Content, exposures: Mapping[str, Sequence[Judged]]) -> dict[str, Any]:
+    """Each camera over the exposures of a plate, drawn, and as (camera exposure, numbers in words) below headings."""
+    headers = {(h.release, h.plate, h.mjd, h.camera, h.expnum): h for h in content.headers}
+    drawn: dict[str, list[Moment]] = {name: [] for name, *_ in HISTORY}
+    table = []
+    for unit, spectra in sorted(exposures.items()):
+        target = spectra[0].target
+        header = headers[target.release, target.plate, target.mjd, target.camera, target.expnum]
+        of_header = facts_of(spectra[0].row, header)
+        level = max((each.level for each in spectra), key=LEVELS.index)
+        cells_of = []
+        for name, _, form in HISTORY:
+            values = [of_header[name]] if name in OF_HEADER else [each.row[name] for each in spectra]
+            known = [float(value) for value in values if not np.ma.is_masked(value) and np.isfinite(value)]
+            value = float(np.median(known)) if known else np.ma.masked
+            drawn[name].append(
+                Moment(target.camera, target.expnum, header.tai, start_of(header.tai), value, f"#{unit}", level)
+            )
+            cells_of.append("–" if not known else form.format(value) if value else "0")
+        table.append((unit, cells_of))
+    # Blue and red apart: what is small in the one is nothing in the other.
+    plots = [
+        history(f"{words}, {band}", form, [point for point in drawn[name] if point.camera[0] == band[0]])
+        for name, words, form in HISTORY
+        for band in ("blue", "red")
+    ]
+    return {
+        "trends": [plot for plot in plots if plot],
+        "trend_words": [words for _, words, _ in HISTORY],
+        "trend_table": table,
     }
 
 

@@ -52,10 +52,11 @@ class Curve:
 
 @dataclass(frozen=True)
 class Panel:
-    """Curves that share an axis."""
+    """Curves that share an axis; the first ``over`` of them are those that are laid over another exposure's."""
 
     title: str
     curves: tuple[Curve, ...]
+    over: int = 1
 
 
 def panels_of(spectrum: Spectrum) -> list[Panel]:
@@ -123,7 +124,7 @@ def _components(spectrum: Spectrum, good: NDArray[np.bool_]) -> Iterator[Panel]:
         Curve(name, label, unit, words, _where(good, values), _finest(values))
         for name, (label, unit, words, values) in parts.items()
     ]
-    yield Panel("Components of the calibration", tuple(curves))
+    yield Panel("Components of the calibration", tuple(curves), over=len(curves))
     spcalib = _where(good, exposure.spcalib[0])
     unit = "1e17 Angstrom cm2 s electron / erg"
     curve = Curve("spcalib", "S", unit, "flux calibration vector S", spcalib, _finest(spcalib))
@@ -144,14 +145,19 @@ def _where(keep: NDArray[np.bool_], values: NDArray[Any]) -> NDArray[np.float64]
 def _step(error: NDArray[np.float64]) -> float:
     """What a curve may be rounded to by its errors: a twentieth of the small ones."""
     known = error[np.isfinite(error) & (error > 0)]
-    return float(np.percentile(known, 5)) / STEPS_PER_SIGMA if known.size else 1.0
+    return _short(float(np.percentile(known, 5)) / STEPS_PER_SIGMA) if known.size else 1.0
 
 
 def _finest(values: NDArray[Any], percent: float = 90, part: float = FINEST) -> float:
     """What a curve without errors may be rounded to: a part of a percentile of its values."""
     known = np.abs(values[np.isfinite(values)])
     scale = float(np.percentile(known, percent)) if known.size else 0.0
-    return scale * part if scale else 1.0
+    return _short(scale * part) if scale else 1.0
+
+
+def _short(step: float) -> float:
+    """A step of three digits: its multiples are short in a table, and it is in a script."""
+    return float(f"{step:.3g}")
 
 
 # ------------------------------------------------------------------------------------------------------ for pages
@@ -181,12 +187,14 @@ def script_of(spectrum: Spectrum, panels: list[Panel], bits: Mapping[str, int]) 
             {
                 "title": panel.title,
                 "unit": panel.curves[0].unit,
+                **({"over": panel.over} if panel.over > 1 else {}),
                 "curves": [
                     {
+                        "name": curve.name,
                         "label": curve.label,
                         "step": curve.step,
-                        "dots": curve.dots,
                         "gaps": gaps.index(_runs(np.isnan(curve.values))),
+                        **({"dots": True} if curve.dots else {}),
                     }
                     for curve in panel.curves
                 ],
@@ -259,10 +267,20 @@ def mask_counts(mask: NDArray[np.integer], ivar: NDArray[Any], bits: Mapping[str
 # ----------------------------------------------------------------------------------------------------- as a table
 
 
-def table_of(spectrum: Spectrum, panels: list[Panel]) -> Table:
-    """The same curves as a table, not rounded: one row per row of the CCD, with units and descriptions."""
+def table_of(spectrum: Spectrum, panels: list[Panel] | None = None) -> Table:
+    """The curves as a table, not rounded: one row per row of the CCD, with units and descriptions.
+
+    Parameters
+    ----------
+    spectrum : Spectrum
+        As :func:`bosscal.figures.load` gives it.
+    panels : list of Panel, optional
+        Of :func:`panels_of`, if they have been made.
+    """
     from bosscal.base.tables import build_table
 
+    if panels is None:
+        panels = panels_of(spectrum)
     exposure = spectrum.exposure
     columns = {
         "row": ("pixel", "CCD row, from 0"),

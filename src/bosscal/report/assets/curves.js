@@ -2,6 +2,7 @@
 "use strict";
 const bosscal = {
   waiting: new Map(),
+  drawn: [], // each panel with its plot, and what its series show: the curve, and the key of the exposure that is laid over
   hand_over(key, content) {
     const taken = bosscal.waiting.get(key) || draw_page;
     taken(content, key);
@@ -9,6 +10,9 @@ const bosscal = {
 };
 
 const COLORS = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#999999"];
+// Other exposures have colors that no panel has, and are dashed, or rings instead of dots; of more than three the dashes differ.
+const OVER = ["--ink", "#e69f00", "#56b4e9"], DASHES = [[7, 4], [2, 3], [12, 3, 2, 3]];
+const RANGE = 2; // Å: a row of another exposure that is further away is not drawn
 
 async function unpacked(content) {
   const bytes = Uint8Array.from(atob(content.packed), (letter) => letter.charCodeAt(0));
@@ -56,6 +60,8 @@ function shaded(content, wavelengths) {
   };
 }
 
+function told(value) { return value === null || value === undefined ? "–" : value.toPrecision(5); }
+
 function color_of(name) { return getComputedStyle(document.documentElement).getPropertyValue(name).trim(); }
 
 async function draw_page(content, key) {
@@ -69,7 +75,7 @@ async function draw_page(content, key) {
   const sync = uPlot.sync("spectrum");
   const ink = color_of("--ink"), rule = color_of("--rule");
   const width = () => Math.min(place.clientWidth, 1300);
-  const plots = [];
+  const plots = bosscal.drawn;
   for (const panel of panels) {
     const figure = document.createElement("div");
     figure.className = "curve";
@@ -105,43 +111,150 @@ async function draw_page(content, key) {
         ...panel.curves.map((each, number) => ({
           label: each.label, stroke: COLORS[number % COLORS.length], width: 1, spanGaps: false,
           paths: each.dots ? () => null : undefined, points: each.dots ? { show: true, size: 3, width: 0, fill: COLORS[0] } : { show: false },
-          value: (_, value) => (value === null || value === undefined ? "–" : value.toPrecision(5)),
+          value: (_, value) => told(value),
         })),
       ],
       hooks: { drawClear: [shaded(content, wavelengths)] },
     }, [wavelengths, ...panel.data], figure);
-    plots.push(plot);
+    plots.push({ panel, plot, shown: [null, ...panel.curves.map((curve) => ({ key: "", curve, step: curve.step }))] });
   }
   place.dataset.drawn = String(plots.length);
-  addEventListener("resize", () => plots.forEach((plot) => plot.setSize({ width: width(), height: plot.height })));
-  overlays(plots[0], wavelengths);
+  addEventListener("resize", () => plots.forEach(({ plot }) => plot.setSize({ width: width(), height: plot.height })));
+  overlays(wavelengths);
+  saving(content, key, wavelengths);
 }
 
-function overlays(plot, wavelengths) {
-  const box = document.getElementById("overlays");
+// Other curves, at the same zoom.
+function replaced(plot, data) {
+  const { min, max } = plot.scales.x;
+  plot.setData(data, false);
+  plot.setScale("x", { min, max });
+}
+
+// For each wavelength the nearest row of another exposure, -1 without any.
+function nearest(wavelengths, others) {
+  let near = 0;
+  return wavelengths.map((wanted) => {
+    while (near + 1 < others.length && Math.abs(others[near + 1] - wanted) <= Math.abs(others[near] - wanted)) near++;
+    return Math.abs(others[near] - wanted) < RANGE ? near : -1;
+  });
+}
+
+// Lay another exposure over every panel that it has too; returns over how many.
+function lay_over(key, name, number, other, wavelengths) {
+  const color = OVER[number % OVER.length], dash = DASHES[Math.floor(number / OVER.length) % DASHES.length];
+  const stroke = color.startsWith("--") ? color_of(color) : color;
+  const rows = nearest(wavelengths, other.wavelengths);
+  let found = 0;
+  for (const each of bosscal.drawn) {
+    const same = other.panels.find((panel) => panel.title === each.panel.title);
+    if (!same) continue;
+    const data = [...each.plot.data];
+    for (const curve of each.panel.curves.slice(0, each.panel.over || 1)) {
+      const place = same.curves.findIndex((its) => its.label === curve.label);
+      if (place < 0) continue;
+      each.plot.addSeries({
+        label: `${curve.label}, ${name}`, stroke, width: 1, dash, spanGaps: false, paths: curve.dots ? () => null : undefined,
+        points: curve.dots ? { show: true, size: 5, width: 1, stroke, fill: "transparent" } : { show: false },
+        value: (_, value) => told(value),
+      }, data.length);
+      data.push(rows.map((row) => (row < 0 ? null : same.data[place][row])));
+      each.shown.push({ key, curve, step: same.curves[place].step });
+    }
+    if (data.length === each.plot.data.length) continue;
+    replaced(each.plot, data);
+    found++;
+  }
+  return found;
+}
+
+function take_away(key) {
+  for (const each of bosscal.drawn) {
+    const data = [...each.plot.data];
+    for (let place = data.length - 1; place > 0; place--) {
+      if (each.shown[place].key !== key) continue;
+      each.plot.delSeries(place);
+      data.splice(place, 1);
+      each.shown.splice(place, 1);
+    }
+    if (data.length !== each.plot.data.length) replaced(each.plot, data);
+  }
+}
+
+function overlays(wavelengths) {
+  const box = document.getElementById("overlays"), words = document.getElementById("overlaid");
   if (!box) return;
   box.hidden = false;
-  for (const choice of box.querySelectorAll("input")) {
-    let series = null;
+  const shown = new Map();
+  const tell = () => { words.textContent = shown.size ? `Dashed: ${Array.from(shown.values()).join(", ")}.` : ""; };
+  box.querySelectorAll("input").forEach((choice, number) => {
+    const key = choice.dataset.key, name = choice.parentElement.textContent.trim();
+    let other = null, asked = false;
+    const change = () => {
+      if (shown.has(key) === choice.checked) return;
+      if (choice.checked) {
+        const found = lay_over(key, name, number, other, wavelengths);
+        shown.set(key, `${name} over ${found} panel${found === 1 ? "" : "s"}`);
+      } else {
+        take_away(key);
+        shown.delete(key);
+      }
+      tell();
+    };
     choice.addEventListener("change", () => {
-      if (series !== null) { plot.setSeries(series, { show: choice.checked }); return; }
-      bosscal.waiting.set(choice.dataset.key, async (content) => {
-        const other = await unpacked(content);
-        const flux = other.panels[0].data[0];
-        // At the wavelengths of this one: the nearest row of the other.
-        let near = 0;
-        const values = wavelengths.map((wanted) => {
-          while (near + 1 < flux.length && Math.abs(other.wavelengths[near + 1] - wanted) <= Math.abs(other.wavelengths[near] - wanted)) near++;
-          return Math.abs(other.wavelengths[near] - wanted) < 2 ? flux[near] : null;
-        });
-        series = plot.series.length;
-        plot.addSeries({ label: choice.parentElement.textContent.trim(), stroke: COLORS[series % COLORS.length], width: 1, points: { show: false },
-          value: (_, value) => (value === null || value === undefined ? "–" : value.toPrecision(5)) }, series);
-        plot.setData([...plot.data, values]);
-      });
+      if (other) { change(); return; }
+      if (asked) return; // it is on its way, and then drawn if it is still wanted
+      asked = true;
+      bosscal.waiting.set(key, async (content) => { other = await unpacked(content); change(); });
       const script = document.createElement("script");
       script.src = choice.dataset.script;
+      script.addEventListener("error", () => {
+        asked = choice.checked = false;
+        words.textContent = `${name} cannot be read: ${choice.dataset.script} is not there.`;
+      });
       document.body.append(script);
     });
+  });
+}
+
+// What is drawn, as a table with commas: the rows that are zoomed to, the exposures that are ticked.
+function table_of(content, key, wavelengths, simulated) {
+  const { min, max } = bosscal.drawn[0].plot.scales.x;
+  const rows = wavelengths.map((_, index) => index).filter((index) => min <= wavelengths[index] && wavelengths[index] <= max);
+  const number = (value) => (value === null ? "" : String(Number(value.toPrecision(9))));
+  const columns = [
+    ["row", "pixel", "CCD row, from 0", (index) => String(content.first_row + index)],
+    ["wavelength", "Angstrom", `vacuum wavelength, in steps of ${content.wavelength_step}`, (index) => number(wavelengths[index])],
+    ["mask", "", "SPPIXMASK bits", (index) => { const run = at(content.masks, index); return run ? content.mask_names[run[2]] : ""; }],
+  ];
+  for (const { panel, plot, shown } of bosscal.drawn) {
+    shown.forEach((each, place) => {
+      if (!each) return;
+      const name = each.curve.name + (each.key ? "_" + each.key.split("-").slice(-2).join("_") : "");
+      const words = `${panel.title}: ${each.curve.label}${each.key ? ` of ${each.key}, at the nearest wavelength` : ""}`;
+      columns.push([name, panel.unit, `${words}, in steps of ${each.step}`, (index) => number(plot.data[place][index])]);
+    });
   }
+  const lines = [
+    `# ${key}${simulated ? ", simulated data" : ""}`,
+    `# Rounded to what can be seen, in the steps given; ${rows.length} of ${wavelengths.length} rows. Columns [units]:`,
+    ...columns.map(([name, unit, words]) => `# ${name}${unit ? ` [${unit}]` : ""}: ${words}`),
+    columns.map(([name]) => name).join(","),
+    ...rows.map((index) => columns.map(([, , , value]) => value(index)).join(",")),
+  ];
+  return lines.join("\n") + "\n";
+}
+
+function saving(content, key, wavelengths) {
+  const box = document.getElementById("saving"), place = document.getElementById("curves-here");
+  if (!box) return;
+  box.hidden = false;
+  box.querySelector("button").addEventListener("click", () => {
+    const link = document.createElement("a");
+    const text = table_of(content, key, wavelengths, place.dataset.simulated !== undefined);
+    link.href = URL.createObjectURL(new Blob([text], { type: "text/csv;charset=utf-8" }));
+    link.download = `${key.replace("/", "-")}.csv`;
+    link.click();
+    setTimeout(() => URL.revokeObjectURL(link.href), 60000);
+  });
 }

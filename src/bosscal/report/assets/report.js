@@ -30,6 +30,21 @@ for (const table of document.querySelectorAll("table.data")) {
   }
   table.closest(".scroll").before(box);
 }
+// Of hundreds of points one is on the way of the Tab key; arrows, Home and End lead to the others.
+for (const plot of document.querySelectorAll(".plots svg")) {
+  const points = Array.from(plot.querySelectorAll("a[href]:not([tabindex])"));
+  if (points.length < 2) continue;
+  points.forEach((point, place) => { if (place) point.setAttribute("tabindex", "-1"); });
+  plot.addEventListener("keydown", (event) => {
+    const now = points.indexOf(event.target.closest("a")), last = points.length - 1;
+    const next = { ArrowRight: Math.min(now + 1, last), ArrowLeft: Math.max(now - 1, 0), Home: 0, End: last }[event.key];
+    if (now < 0 || next === undefined) return;
+    event.preventDefault();
+    points[now].setAttribute("tabindex", "-1");
+    points[next].setAttribute("tabindex", "0");
+    points[next].focus();
+  });
+}
 // All rows on paper.
 addEventListener("beforeprint", () => {
   for (const table of document.querySelectorAll("table.data")) {
