@@ -311,6 +311,7 @@ LOGS = {
     "write_calib/sim/6641-56383/r1-00158842.log":
         "read results/extract_frame/sim/6641-56383/r1-00158842.npz\nwrote results/calib/sim/a.fits",
     "report/report.log": "read results/compare/summary.ecsv",
+    "report/mine/report.log": "read results/compare/mine/summary.ecsv\nwrote results/report/mine/index.html",
 }  # fmt: skip
 INPUTS = ["results/compare/summary.ecsv", "results/compare/sim/6641-56383/r1-00158842.ecsv"]
 
@@ -348,13 +349,14 @@ def test_the_picture_of_the_rules_is_readable(tmp_path):
     for shown in (chain, wide):
         drawn = picture(shown)
         width, height = map(int, re.search(r'viewBox="-1 -1 (\d+) (\d+)"', drawn).groups())
-        boxes = [tuple(map(int, box)) for box in re.findall(r'<rect x="(-?\d+)" y="(\d+)" width="112"', drawn)]
+        boxes = [tuple(map(int, box)) for box in re.findall(r'<rect x="(-?\d+)" y="(\d+)" width="110"', drawn)]
         assert len(boxes) == len(set(boxes)) == len(shown.jobs)
-        assert all(0 <= x <= width - 112 and y <= height - 34 for x, y in boxes)
-        assert not any(a != b and abs(a[0] - b[0]) < 112 and abs(a[1] - b[1]) < 34 for a in boxes for b in boxes)
+        assert all(0 <= x <= width - 110 and y <= height - 34 for x, y in boxes)
+        assert not any(a != b and abs(a[0] - b[0]) < 110 and abs(a[1] - b[1]) < 34 for a in boxes for b in boxes)
+        assert width < 440  # as much as a phone shows, and a little: what is wider scrolls by itself
         assert drawn.count('class="tip"') == len(shown.leads)
         assert "<b>" not in drawn
-    assert 'viewBox="-1 -1 342 ' in picture(chain)
+    assert 'viewBox="-1 -1 346 ' in picture(chain)
     assert 'role="img"' in picture(chain)
     assert "download (2 jobs) leads to extract_frame and list_exposures; " in picture(chain)
 

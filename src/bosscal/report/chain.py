@@ -24,7 +24,7 @@ DECIDES = "results/targets/"  # what is there before a run is planned: the repor
 REPORT = "report"
 
 # Of the picture: rules of a layer side by side, as wide together as a phone.
-WIDTH, BOX, HIGH, LAYER = 340, 112, 34, 62
+WIDTH, BOX, HIGH, LAYER = 344, 110, 34, 62
 ABREAST, NARROW = 3, 12
 
 
