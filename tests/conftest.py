@@ -49,10 +49,10 @@ LARGE = 1_000_000  # bytes; what Snakemake compares by content, and what it comp
 
 def copy_code(folder):
     """A copy of the code, of what runs and nothing else, that a test may edit; returns the folder."""
-    for name in ("Snakefile", "workflow", "src", "profiles", "envs"):
+    for name in ("Snakefile", "workflow", "src", "profiles", "envs", "docs"):
         source = REPOSITORY / name
         if source.is_dir():
-            shutil.copytree(source, folder / name, ignore=shutil.ignore_patterns("__pycache__", "*.egg-info"))
+            shutil.copytree(source, folder / name, ignore=shutil.ignore_patterns("__pycache__", "*.egg-info", "*.png"))
         else:
             folder.mkdir(parents=True, exist_ok=True)
             shutil.copy(source, folder)

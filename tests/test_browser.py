@@ -346,6 +346,7 @@ def test_no_page_is_wider_than_the_screen(opened, report, target_page, width):
         target_page,
         report / "pages/provenance.html",
         report / "pages/thresholds.html",
+        report / "pages/docs/calibration.html",
     ):
         page = opened(path, width)
         assert page.evaluate("document.documentElement.scrollWidth") <= width, path.name
@@ -357,6 +358,12 @@ def test_it_can_be_read_without_scripts(opened, report, target_page):
     assert len(rows(page)) == 5
     page = opened(target_page, java_script_enabled=False)
     assert page.locator("figure img").count() == 3
+    assert page.locator(".story svg").count() == 7
+    page.get_by_role("link", name="calibration, Step 2: bin size").click()
+    assert page.url.endswith("docs/calibration.html#step-2-bin-size")
+    assert page.locator("math").first.bounding_box()["width"] > 0
+    page.get_by_role("link", name="Provenance").click()
+    page.get_by_role("img", name="calibrate (2 jobs) leads to compare and plot").wait_for(timeout=PATIENCE)
 
 
 @pytest.mark.parametrize("paper", ["A4", "Letter"])
@@ -382,6 +389,7 @@ def test_an_accessibility_engine_finds_nothing(opened, report, target_page, sche
         target_page,
         report / "pages/provenance.html",
         report / "pages/thresholds.html",
+        report / "pages/docs/calibration.html",
     ):
         page = opened(path, scheme=scheme, watched=False)  # the engine itself asks for styles, in vain
         if path == target_page:

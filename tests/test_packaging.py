@@ -21,7 +21,10 @@ LOCK_TEXT = (REPOSITORY / "requirements.lock").read_text()
 LOCK = dict(re.findall(r"^([a-z0-9_.-]+)==([^ \\]+)", LOCK_TEXT, re.MULTILINE))
 CONDA_NAMES = {"matplotlib-base": "matplotlib", "python-isal": "isal", "snakemake-minimal": "snakemake"}
 # Which package a module that the code imports is of, where the names differ.
-PACKAGES = {"PIL": "pillow", "pydantic_core": "pydantic", "yaml": "pyyaml"}
+PACKAGES = {
+    "PIL": "pillow", "markdown_it": "markdown-it-py", "mdit_py_plugins": "mdit-py-plugins", "pydantic_core": "pydantic",
+    "yaml": "pyyaml",
+}  # fmt: skip
 PYTHON = PROJECT["project"]["requires-python"].removeprefix(">=")
 
 

@@ -11,8 +11,13 @@ import numpy as np
 import pytest
 import yaml
 from conftest import REPOSITORY
+from simulated import HEADER
+from test_docs import anchor, headings
 
-from bosscal.report import pages
+from bosscal.calibration.measurement import measure
+from bosscal.report import pages, story
+from bosscal.report.chain import Chain, chain_of, picture
+from bosscal.report.docs import NAMES, document_of, documented, read_documents
 from bosscal.report.facts import downloads_of
 from bosscal.report.pages import ASSETS, TEMPLATES
 from bosscal.report.plots import Moment, Residual, by_fiber, focal_plane, history, residuals_by_fiber
@@ -27,6 +32,9 @@ from bosscal.report.statuses import (
 )
 from bosscal.results.coadds import COADD_COLUMNS
 from bosscal.results.comparison import COLUMNS
+from bosscal.results.prediction import predict
+from bosscal.results.spectrum import Spectrum
+from bosscal.survey.exposure import SpecExposure
 from bosscal.survey.inputs import STRUCTURE, SURVEY_SHA1, Fetched
 from bosscal.survey.paths import mask_bits
 from bosscal.survey.targets import Target
@@ -163,17 +171,19 @@ def test_packed_values_are_those_of_before_to_half_a_step():
     assert _runs(~known) == [[0, 0], [7, 8], [530, 530]]
 
 
-def test_a_spectrum_has_its_curves_in_a_script_and_a_table(red_exposure, red_prediction):
-    """Protects the numbers behind the curves: to a twentieth of the error in the script, exact in the table, in few
-    bytes, with nothing in a name that could end the script."""
-    from bosscal.calibration.measurement import measure
-    from bosscal.results.spectrum import Spectrum
-
-    fiber = int(red_exposure.fiber[0])
-    target = Target("sim", 6641, 56383, fiber, "red", "r1", 0, 158842, "frames")
+@pytest.fixture
+def red_spectrum(red_exposure, red_prediction):
+    """Its first fiber."""
+    target = Target("sim", 6641, 56383, int(red_exposure.fiber[0]), "red", "r1", 0, 158842, "frames")
     one = slice(0, 1)
     measurement = measure(red_exposure, red_prediction.calib).take(one)
-    spectrum = Spectrum(target, red_exposure.take(one), red_prediction.take(one), measurement)
+    return Spectrum(target, red_exposure.take(one), red_prediction.take(one), measurement)
+
+
+def test_a_spectrum_has_its_curves_in_a_script_and_a_table(red_spectrum):
+    """Protects the numbers behind the curves: to a twentieth of the error in the script, exact in the table, in few
+    bytes, with nothing in a name that could end the script."""
+    spectrum, target = red_spectrum, red_spectrum.target
     panels = panels_of(spectrum)
     script = script_of(spectrum, panels, mask_bits())
     assert len(script) <= 40_000
@@ -210,6 +220,197 @@ def test_mask_bits_are_named_and_counted():
     assert mask_runs(mask, bits) == [[1, 2, "LOW"], [3, 3, "LOW HIGH"], [4, 4, "TOP"], [6, 6, "HIGH"]]
     ivar = np.array([1, 1, 0, 1, 1, 1, 1])
     assert mask_counts(mask, ivar, bits) == [("HIGH", 2, 1), ("LOW", 2, 1), ("TOP", 1, 1)]
+
+
+# ------------------------------------------------------------------------------------------------------ step by step
+
+
+def heights_of(curve):
+    """(place, height) of each point of a curve, from its path."""
+    points = []
+    for command, first, second in re.findall(r"([Ml])(\d+)\s?(-?\d+)", curve):
+        place, height = int(first), int(second)
+        points.append((place, height) if command == "M" else (points[-1][0] + place, points[-1][1] + height))
+    return dict(points)
+
+
+def test_the_equations_of_the_steps_give_the_flux(red_spectrum):
+    """Protects the story of a spectrum: the numbers of the steps, put into the last equation, are the file's flux."""
+    good = red_spectrum.measurement.compared[0]
+    values = [values.astype(np.float64)[good] for *_, values in story._steps(red_spectrum)]
+    electrons, flats, ratio, calib, correction, distortion, flux = values
+    sky = red_spectrum.exposure.esky[0, good]
+    found = (electrons / flats - sky) * ratio * correction * distortion / calib
+    np.testing.assert_allclose(found, flux, rtol=1e-4, atol=1e-4 * np.median(np.abs(flux)))
+    assert len(flux) > 2000
+
+
+def test_each_step_has_its_curve_and_numbers_in_few_bytes(red_spectrum):
+    """Protects the figure beside each step: medians over blocks of pixels, to a hundredth of its height, between the
+    numbers that it states, with gaps where there are none."""
+    exposure, good = red_spectrum.exposure, red_spectrum.measurement.compared[0].copy()
+    steps = story.story_of(red_spectrum)
+    assert [step.name for step in steps[:2]] == ["Detected electrons", "Flat fields"]
+    assert len(steps) == 7
+    rows = np.flatnonzero(good)
+    block = (rows - rows[0]) * story.BLOCKS // (rows[-1] - rows[0] + 1)
+    for step, (*_, values) in zip(steps, story._steps(red_spectrum), strict=True):
+        assert len(step.curve) < 600
+        medians = np.array([np.median(values[rows[block == number]]) for number in range(story.BLOCKS)])
+        span = np.ptp(medians)
+        wanted = 99 * (medians.max() - medians) / span if span else np.full(story.BLOCKS, 49)
+        found = heights_of(step.curve)
+        assert list(found) == list(range(story.BLOCKS))
+        np.testing.assert_allclose(list(found.values()), wanted, atol=0.51)
+        ends = f"{10 ** exposure.loglam[0, rows[0]]:.0f}–{10 ** exposure.loglam[0, rows[-1]]:.0f} Å"
+        assert step.numbers.startswith(f"median {np.median(values[rows]):.3g}, from {medians.min():.3g} to ")
+        assert f" to {medians.max():.3g}" in step.numbers
+        assert step.numbers.endswith(f"; {ends}")
+    compared = red_spectrum.measurement.compared.copy()
+    compared[0, rows[len(rows) // 3] : rows[len(rows) // 2]] = False
+    some = replace(red_spectrum, measurement=replace(red_spectrum.measurement, compared=compared))
+    assert {step.curve.count("M") for step in story.story_of(some)} == {2}
+    none = replace(red_spectrum, measurement=replace(red_spectrum.measurement, compared=np.zeros_like(compared)))
+    assert {(step.curve, step.numbers) for step in story.story_of(none)} == {("", "nothing is compared")}
+
+
+def test_a_spec_file_has_the_steps_that_it_tells():
+    """Protects spec files from steps that they do not tell apart, and few pixels from a curve of nothing."""
+    rows = np.arange(1000, 1030)
+    images = {"flux": 2.0 + rows % 2, "sky": 1, "ivar": 40, "mask": 0, "quadrant": 0, "calib": 0.02}
+    arrays = {name: np.broadcast_to(value, (1, len(rows))) for name, value in images.items()}
+    arrays |= {name: [0] for name in ("ra", "dec", "xfocal", "yfocal")} | {"lambda_eff": [5400], "fiber": [1]}
+    arrays |= {"objtype": ["QSO"], "row": rows, "loglam": 3.6 + 1e-4 * rows[np.newaxis]}
+    exposure = SpecExposure.checked(replace(HEADER, products="spec", xsigma=1.1), arrays)
+    prediction = predict(exposure, "optimal")
+    target = Target("dr12", 6641, 56383, 1, "red", "r1", 0, 158842, "spec")
+    steps = story.story_of(Spectrum(target, exposure, prediction, measure(exposure, prediction.calib)))
+    assert [step.equation for step in steps] == ["N = (f + sky) / c", "c", "f = c (N − N₀)"]
+    assert steps[0].numbers.startswith("median 175, from 150 to 200 electrons; ")
+    assert sorted(set(heights_of(steps[2].curve).values())) == [0, 99]
+    known = {anchor(heading) for heading in headings(REPOSITORY / "docs/calibration.md")}
+    assert {step.section for step in steps} <= known
+
+
+# ---------------------------------------------------------------------------------------------------- the rules' chain
+
+LOGS = {
+    "simulate/6641/frames-r1-00158842.log": "wrote results/simulated/sas/a-00158842.fits (2 MB)",
+    "download/sim/sas/a-00158842.fits.log":
+        "linked results/mirror/sas/a-00158842.fits from file:///x/results/simulated/sas/a-00158842.fits as "
+        "results/inputs/sim/sas/a-00158842.fits",
+    "download/sim/sas/a-00158843.fits.log": "an input was not made: simulate_frames",
+    "list_exposures/01c78456c457.log":
+        "read results/inputs/sim/sas/a-00158842.fits (2 MB)\n1 spec files, wrote results/targets/exposures-01c.json",
+    "extract_frame/sim/6641-56383/r1-00158842.log":
+        "read results/inputs/sim/sas/a-00158842.fits (2 MB)\n"
+        "wrote results/extract_frame/sim/6641-56383/r1-00158842.npz",
+    "compare/sim/6641-56383/r1-00158842.log":
+        "read results/extract_frame/sim/6641-56383/r1-00158842.npz and results/inputs/sim/sas/a-00158842.fits\n"
+        "wrote results/compare/sim/6641-56383/r1-00158842.ecsv",
+    "compare/summarize.log":
+        "read results/compare/sim/6641-56383/r1-00158842.ecsv\n5 targets, wrote results/compare/summary.ecsv (0.0 MB)",
+    "write_calib/sim/6641-56383/r1-00158842.log":
+        "read results/extract_frame/sim/6641-56383/r1-00158842.npz\nwrote results/calib/sim/a.fits",
+    "report/report.log": "read results/compare/summary.ecsv",
+    "report/mine/report.log": "read results/compare/mine/summary.ecsv\nwrote results/report/mine/index.html",
+}  # fmt: skip
+INPUTS = ["results/compare/summary.ecsv", "results/compare/sim/6641-56383/r1-00158842.ecsv"]
+
+
+def written_logs(folder, names):
+    for name in names:
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(f"10:00:00 INFO    start\n10:00:00 INFO    {LOGS[name]}\n", encoding="utf-8")
+    return folder
+
+
+def test_the_chain_is_what_jobs_read_and_wrote(tmp_path):
+    """Protects the picture of the rules: what led to the report, with the jobs on record, no arrow that a longer way
+    stands for, and the same whether what the report does not read is done before it or after."""
+    chain = chain_of(written_logs(tmp_path / "a", LOGS), INPUTS)
+    assert chain.jobs == {
+        "simulate": 1, "download": 2, "extract_frame": 1, "compare": 1, "list_exposures": 1, "summarize": 1, "report": 1
+    }  # fmt: skip
+    assert sorted(chain.leads) == [
+        ("compare", "summarize"), ("download", "extract_frame"), ("download", "list_exposures"),
+        ("extract_frame", "compare"), ("list_exposures", "report"), ("simulate", "download"), ("summarize", "report"),
+    ]  # fmt: skip
+    later = [name for name in reversed(LOGS) if not name.startswith(("write_calib", "report"))]
+    assert chain_of(written_logs(tmp_path / "b", later), INPUTS) == chain
+    assert picture(chain_of(tmp_path / "none", INPUTS)) == ""
+
+
+def test_the_picture_of_the_rules_is_readable(tmp_path):
+    """Protects the picture: every rule in a box of its own within it, not wider than a phone where that can be, and the
+    whole chain in words, with what could be taken for HTML as text."""
+    chain = chain_of(written_logs(tmp_path, LOGS), INPUTS)
+    many = {f"rule_{number:02d}": number for number in range(9)} | {"<b>": 1, "report": 1}
+    wide = Chain(many, frozenset((name, "report") for name in many if name != "report"))
+    for shown in (chain, wide):
+        drawn = picture(shown)
+        width, height = map(int, re.search(r'viewBox="-1 -1 (\d+) (\d+)"', drawn).groups())
+        boxes = [tuple(map(int, box)) for box in re.findall(r'<rect x="(-?\d+)" y="(\d+)" width="110"', drawn)]
+        assert len(boxes) == len(set(boxes)) == len(shown.jobs)
+        assert all(0 <= x <= width - 110 and y <= height - 34 for x, y in boxes)
+        assert not any(a != b and abs(a[0] - b[0]) < 110 and abs(a[1] - b[1]) < 34 for a in boxes for b in boxes)
+        assert width < 440  # as much as a phone shows, and a little: what is wider scrolls by itself
+        assert drawn.count('class="tip"') == len(shown.leads)
+        assert "<b>" not in drawn
+    assert 'viewBox="-1 -1 346 ' in picture(chain)
+    assert 'role="img"' in picture(chain)
+    assert "download (2 jobs) leads to extract_frame and list_exposures; " in picture(chain)
+
+
+# ------------------------------------------------------------------------------------------------------ documentation
+
+DOCUMENTS = read_documents(REPOSITORY / "docs")
+
+
+def test_documentation_is_in_the_report():
+    """Protects who reads a report offline: its pages have what they refer to, with links that lead somewhere, equations
+    that are none of LaTeX any more, and in few bytes."""
+    assert tuple(DOCUMENTS) == NAMES
+    assert sum(len(document.html.encode()) for document in DOCUMENTS.values()) < 250_000
+    for name, document in DOCUMENTS.items():
+        source = headings(REPOSITORY / f"docs/{name}.md")
+        assert document.title == source[0]
+        assert set(document.headings) == set(map(anchor, source))
+        assert set(re.findall(r'<h[2-4] id="([^"]+)"', document.html)) == set(list(document.headings)[1:])
+        for target in re.findall(r'href="([^"]+)"', document.html):
+            page, _, section = target.partition("#")
+            if not target.startswith("https://"):
+                assert not section or section in DOCUMENTS[page.removesuffix(".html") or name].headings, target
+        assert "<math" in document.html
+        plain = re.sub(r"<pre.*?</pre>|<code>.*?</code>", "", document.html, flags=re.DOTALL)
+        assert not re.search(r"\$|\\[a-zA-Z]|<img|\.\./|<!--", plain)
+
+
+def test_words_of_the_report_lead_to_sections_that_there_are():
+    """Protects the links to the documentation: each page and section that templates and thresholds name is there."""
+    named = 0
+    files = [*TEMPLATES.glob("*.j2"), REPOSITORY / "src/bosscal/report/thresholds.yaml"]
+    for words in (path.read_text(encoding="utf-8") for path in files):
+        for name, section in re.findall(r"docs/(\w+)\.md(?:#([\w-]*))?", words):
+            named += 1
+            assert not section or section in DOCUMENTS[name].headings, (name, section)
+    assert named > 15
+
+
+def test_words_become_links_where_there_is_something_to_link():
+    """Protects pages without the documentation, where words stay words, and readers from what words may hide."""
+    words = "<b> docs/noise.md#the-laws, docs/noise.md and docs/figures.md"
+    assert documented(words, DOCUMENTS, "pages/") == (
+        '&lt;b&gt; <a href="pages/docs/noise.html#the-laws">noise, The laws</a>, '
+        '<a href="pages/docs/noise.html">docs/noise.md</a> and docs/figures.md'
+    )
+    assert documented(words, {}, "") == "&lt;b&gt; docs/noise.md, docs/noise.md and docs/figures.md"
+    assert read_documents(REPOSITORY / "nowhere") == {}
+    hostile = document_of("# A\n\n<script>a</script> [b](../src/b.py) [c](javascript:c) ![d <e>](f.png)\n", set())
+    assert not re.search("<(script|img|a|e)", hostile.html)
+    assert "&lt;script&gt;" in hostile.html
+    assert "left out here: d &lt;e&gt;." in hostile.html
 
 
 # ------------------------------------------------------------------------------------------------------------ pages

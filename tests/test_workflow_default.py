@@ -20,6 +20,7 @@ from bosscal.base.discovery import import_one
 from bosscal.figures.kinds import OF_SPECTRA
 from bosscal.figures.style import style
 from bosscal.noise.laws.tutorial import tutorial_readnoise, tutorial_variance
+from bosscal.report.docs import NAMES
 from bosscal.results.prediction import Prediction
 from bosscal.results.spectrum import read_spectrum
 from bosscal.survey.exposure import CameraExposure
@@ -382,6 +383,8 @@ def test_report_stands_alone_and_says_simulated(default_run):
     report = default_run.results / "report"
     pages = [report / "index.html", *(report / "pages").glob("*.html")]
     assert len(pages) == 1 + 5 + 2
+    documents = list((report / "pages/docs").glob("*.html"))
+    assert {path.stem for path in documents} == set(NAMES)
     linked = set()
     for page in pages:
         html = page.read_text(encoding="utf-8")
@@ -391,6 +394,7 @@ def test_report_stands_alone_and_says_simulated(default_run):
         assert "Simulated data: every number and figure" in html
         assert str(default_run.folder) not in html
     assert all(path.is_file() for path in linked), sorted(linked)
+    assert {path for path in documents if path.stem in ("calibration", "noise", "coadd", "simulation")} <= linked
     images = {path for path in linked if path.suffix in (".png", ".pdf")}
     assert images == set((default_run.results / "figures").resolve().rglob("*.p*"))
     assert "The tutorial's numbers" not in (report / "index.html").read_text("utf-8")  # those are of the real plate
@@ -400,6 +404,8 @@ def test_report_stands_alone_and_says_simulated(default_run):
         assert f": {row['npix']} pixels compared" in alt
         assert f"variance {row['noise_ratio_median']:.3f}" in alt
     provenance = (report / "pages/provenance.html").read_text("utf-8")
+    for step in ("simulate (6 jobs) leads to download;", "calibrate (2 jobs) leads to compare and plot;"):
+        assert step in provenance
     for name in ("numpy", "snakemake", "spFrame-b1-00158842.fits.gz", "extract_frame", "there is nothing to cite"):
         assert name in provenance
 

@@ -132,6 +132,8 @@ def test_other_looks_of_figures_rerun_what_draws(rerun):
         ("src/bosscal/results/export.py", {"write_calib": 3}),
         ("src/bosscal/report/templates/index.html.j2", {"report": 1}),
         ("src/bosscal/run/configuration.py", {}),
+        ("docs/noise.md", {"report": 1}),
+        ("docs/figures.md", {}),
     ],
 )
 def test_code_reruns_the_steps_that_import_it(rerun, name, planned):

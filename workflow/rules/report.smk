@@ -1,5 +1,7 @@
 # Pages with everything: what was run, how it stands, the numbers, the curves, and what they were made from.
 # The script finds every file by its name, so that the order of the inputs does not matter.
+from bosscal.base.provenance import digest
+from bosscal.report.docs import paths_of
 
 
 def get_spectra_figures(wildcards):
@@ -88,6 +90,7 @@ rule report:
     params:
         failed_before=failed_before("report", f"{REPORT}/index.html"),
         code=code("report.py"),
+        documents=digest(paths_of(WORKFLOW / "docs")),
         releases={name: (RELEASES[name].title, RELEASES[name].noise_law) for name in SOURCES},
         sources={
             name: "a simulated mirror made by this workflow" if source.simulated else source.url

@@ -12,6 +12,8 @@ from bosscal.base.outcomes import Failure, read_outcome, sort_out, unique
 from bosscal.base.provenance import commit_of, library_versions
 from bosscal.base.tables import read_table
 from bosscal.figures import kinds
+from bosscal.report.chain import chain_of
+from bosscal.report.docs import read_documents
 from bosscal.report.pages import PAGES, Content, Image, Run, write_pages
 from bosscal.report.statuses import read_thresholds
 from bosscal.results.comparison import header_of, stack
@@ -178,6 +180,8 @@ def main(run, targets, files, frames, spec_exposures, failures, simulated, bits,
         focal_positions=spectra.focal_positions,
         bits=bits,
         benchmarks=benchmarks(),
+        chain=chain_of(Path("results/logs"), [path for paths in files.values() for path in paths]),
+        documents=read_documents(Path(__file__).parents[2] / "docs"),
     )
     number = write_pages(content, Path(output))
     logger.info("%d targets, %d pages", len(targets), number)

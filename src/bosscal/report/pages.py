@@ -1,8 +1,8 @@
 """The pages of a report, each as HTML by its path below the report's folder.
 
 ``index.html`` is the start page; all others lie in ``pages/``: a page for each target and for each whole plate, one on
-provenance, scripts and styles in ``assets/``, curves in ``data/``. Figures and tables stay where the rules wrote them,
-and are linked.
+provenance, scripts and styles in ``assets/``, curves in ``data/``, the documentation that they refer to in ``docs/``.
+Figures and tables stay where the rules wrote them, and are linked.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import jinja2
 import numpy as np
+from jinja2.filters import do_mark_safe
 
 from bosscal.base.outcomes import Failure
 from bosscal.base.tables import plain
@@ -25,6 +26,8 @@ from bosscal.noise.law import SKY_SUFFIX
 from bosscal.noise.laws import LAWS, label_of
 from bosscal.report import assets, templates
 from bosscal.report import rows as cells
+from bosscal.report.chain import Chain, picture
+from bosscal.report.docs import Document, documented
 from bosscal.report.facts import downloads_of, facts_of
 from bosscal.report.plots import Moment, Residual, by_fiber, focal_plane, history, residuals_by_fiber
 from bosscal.report.series import mask_counts, panels_of, script_of, table_of
@@ -38,8 +41,9 @@ from bosscal.report.statuses import (
     reasons,
     worst,
 )
+from bosscal.report.story import BLOCKS, story_of
 from bosscal.results.spectrum import Spectrum
-from bosscal.survey.exposure import FrameExposure, Header
+from bosscal.survey.exposure import Header
 from bosscal.survey.inputs import Fetched
 from bosscal.survey.targets import Target
 
@@ -113,6 +117,10 @@ class Content:
     bits : dict
         Value of every SPPIXMASK bit by name.
     benchmarks : list of (rule, jobs, seconds, largest memory [MB])
+    chain : Chain
+        The rules that led to the report.
+    documents : dict
+        Pages of the documentation by name, which the others link to.
     """
 
     run: Run
@@ -130,6 +138,8 @@ class Content:
     focal_positions: Callable[[Target], Mapping[int, tuple[float, float]]]
     bits: Mapping[str, int]
     benchmarks: Sequence[tuple[str, int, float, float]] = field(default_factory=tuple)
+    chain: Chain = field(default_factory=Chain)
+    documents: Mapping[str, Document] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -188,11 +198,14 @@ def pages_of(content: Content, folder: Path) -> Iterator[tuple[str, str | bytes]
         "levels": LEVELS,
         "label_of": label_of,
         "sky_suffix": SKY_SUFFIX,
+        "documents": content.documents,
         "spectrum_name": lambda target: target.key if len(content.run.releases) > 1 else target.name,
     }
 
+    environment.filters["documented"] = lambda words, root: do_mark_safe(documented(words, content.documents, root))
+
     def page(template: str, **values: Any) -> str:
-        return environment.get_template(f"{template}.html.j2").render(**common, **values)
+        return environment.get_template(f"{template}.html.j2").render({**common, **values})
 
     coadds = _coadds(content.coadds)
     everything = list(_judged(content, simulated, coadds))
@@ -206,6 +219,8 @@ def pages_of(content: Content, folder: Path) -> Iterator[tuple[str, str | bytes]
     of_fibers: dict[tuple[Any, ...], list[Judged]] = {}
     for each in judged:
         of_fibers.setdefault(_fiber(each.target), []).append(each)
+    for name, document in content.documents.items():  # which is of no run, so that nothing in it is simulated
+        yield f"{PAGES}/docs/{name}.html", page("document", root="../", name=name, document=document, simulated=())
     # By camera exposure, so that each is opened once.
     for number, each in sorted(enumerate(judged), key=lambda item: (item[1].target.folder, item[1].target.unit)):
         spectrum = content.spectrum_of(each.target)
@@ -221,7 +236,8 @@ def pages_of(content: Content, folder: Path) -> Iterator[tuple[str, str | bytes]
             others=[other for other in of_fibers[_fiber(each.target)] if other is not each],
             plate=each.target.folder if each.target.folder in plates else None,
             images=_linked(content.images.get(each.target.key, ()), folder / PAGES), numbers=_numbers(each.row),
-            story=_story(spectrum), masks=mask_counts(spectrum.exposure.mask, spectrum.exposure.ivar, content.bits),
+            story=story_of(spectrum), blocks=BLOCKS,
+            masks=mask_counts(spectrum.exposure.mask, spectrum.exposure.ivar, content.bits),
             columns=_columns(each.row, content.summary),
             coadd=_columns(_coadd_of(each.target, coadds), content.coadds),
         )  # fmt: skip
@@ -419,42 +435,11 @@ def _provenance(content: Content) -> dict[str, Any]:
     return {
         "inputs": [(name, sha1, content.records.get((release, name))) for name, sha1, release in inputs],
         "benchmarks": content.benchmarks,
+        "chain": picture(content.chain),
     }
 
 
 # ---------------------------------------------------------------------------------------------------------- target
-
-
-def _story(spectrum: Spectrum) -> list[dict[str, str]]:
-    """The steps from detected electrons to flux, with the median of this spectrum's numbers in each."""
-    exposure, measurement = spectrum.exposure, spectrum.measurement
-    good = measurement.compared[0]
-
-    def median(values: Any, digits: int = 3) -> str:
-        known = np.asarray(values, dtype=np.float64)[good]
-        known = known[np.isfinite(known)]
-        return f"{np.median(known):.{digits}g}" if known.size else "–"
-
-    steps = [("Detected electrons", "N", "what the CCD counted in a row, sky included", measurement.electrons[0])]
-    if isinstance(exposure, FrameExposure):
-        tutorial = spectrum.tutorial
-        steps += [
-            ("Flat fields", "e = N / (superflat × fiber flat)", "divides by what the CCD and the fiber let through",
-             measurement.flat[0]),
-            ("Bin size", "R = 10⁻⁴ / Δ", "Δ is the width of the row in log₁₀ of the wavelength", tutorial.bin_ratio[0]),
-            ("Flux calibration vector", "S", "electrons for a flux of one, from standard stars", exposure.spcalib[0]),
-            ("Flux correction", "A", "makes the exposures of a spectrum agree", exposure.corr[0]),
-            ("Flux distortion", "D", "what is left over the focal plane", tutorial.distort_at_rows[0]),
-        ]  # fmt: skip
-        steps.append(("Flux", "f = e R A D / S", "1e-17 erg/s/cm²/Å", exposure.flux[0]))
-    else:
-        words = "the flats and all factors of the calibration together, which a spec file does not tell apart"
-        steps.append(("Flux per detected electron", "c", words, exposure.calib[0]))
-        steps.append(("Flux", "f = c (N − sky)", "1e-17 erg/s/cm²/Å", exposure.flux[0]))
-    return [
-        {"step": step, "equation": equation, "words": words, "median": median(values)}
-        for step, equation, words, values in steps
-    ]
 
 
 def _columns(row: Any, summary: Table | None) -> list[tuple[str, str, str, str]]:

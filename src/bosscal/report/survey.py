@@ -17,10 +17,12 @@ from typing import TYPE_CHECKING, Any
 
 import jinja2
 import numpy as np
+from jinja2.filters import do_mark_safe
 
 from bosscal.base.outcomes import Failure
 from bosscal.base.tables import build_table
 from bosscal.report import assets, templates
+from bosscal.report.docs import documented
 from bosscal.report.plates import COLUMNS, level_of, rows_of
 from bosscal.report.sky import by_time, sky_map
 from bosscal.report.statuses import LEVELS, SIGNS, Level, Thresholds
@@ -185,9 +187,12 @@ def pages_of(
         loader=jinja2.FileSystemLoader(TEMPLATES), autoescape=True, undefined=jinja2.StrictUndefined,
         trim_blocks=True, lstrip_blocks=True,
     )  # fmt: skip
+    # The documentation lies beside the pages of reports alone.
+    environment.filters["documented"] = lambda words, root: do_mark_safe(documented(words, {}, root))
     releases = sorted({plate.release for plate in plates})
     common = {
         "survey": True,
+        "documents": {},
         "run": made,
         "title": ", ".join(releases),
         "simulated": sorted({plate.release for plate in plates if plate.simulated}),
