@@ -406,6 +406,9 @@ def test_report_stands_alone_and_says_simulated(default_run):
     provenance = (report / "pages/provenance.html").read_text("utf-8")
     for step in ("simulate (6 jobs) leads to download;", "calibrate (2 jobs) leads to compare and plot;"):
         assert step in provenance
+    jobs = dict(re.findall(r"<tr><td>(\w+)</td><td>(\d+)</td>", provenance))
+    assert jobs.items() >= {"simulate": "6", "compare": "2", "summarize": "1"}.items()
+    assert "report" not in jobs  # that is not done yet
     for name in ("numpy", "snakemake", "spFrame-b1-00158842.fits.gz", "extract_frame", "there is nothing to cite"):
         assert name in provenance
 

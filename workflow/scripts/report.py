@@ -12,7 +12,7 @@ from bosscal.base.outcomes import Failure, read_outcome, sort_out, unique
 from bosscal.base.provenance import commit_of, library_versions
 from bosscal.base.tables import read_table
 from bosscal.figures import kinds
-from bosscal.report.chain import chain_of
+from bosscal.report.chain import chain_of, rule_of
 from bosscal.report.docs import read_documents
 from bosscal.report.pages import PAGES, Content, Image, Run, write_pages
 from bosscal.report.statuses import read_thresholds
@@ -92,16 +92,21 @@ def records_of(headers, simulated):
 
 def benchmarks(folder=Path("results/benchmarks")):
     """(rule, jobs, seconds, largest memory [MB]) of the jobs on record, read last and no input: they rerun nothing."""
-    rows = []
-    for of_rule in sorted(path for path in folder.glob("*") if path.is_dir()):
-        lines = [path.read_text(encoding="utf-8").splitlines() for path in of_rule.rglob("*.tsv")]
-        facts = [
-            dict(zip(*(line.split("\t") for line in of_job[:2]), strict=False)) for of_job in lines if len(of_job) > 1
-        ]
-        seconds = sum(_number(fact.get("s")) for fact in facts)
-        memory = max((_number(fact.get("max_rss")) for fact in facts), default=0.0)
-        rows.append((of_rule.name, len(facts), seconds, memory))
-    return rows
+    facts = {}
+    for path in sorted(folder.rglob("*.tsv")):
+        lines = path.read_text(encoding="utf-8").splitlines()[:2]
+        if len(lines) == 2:  # that of this job is empty so far
+            fact = dict(zip(*(line.split("\t") for line in lines), strict=False))
+            facts.setdefault(rule_of(path.relative_to(folder)), []).append(fact)
+    return [
+        (
+            rule,
+            len(of_rule),
+            sum(_number(fact.get("s")) for fact in of_rule),
+            max(_number(fact.get("max_rss")) for fact in of_rule),
+        )
+        for rule, of_rule in sorted(facts.items())
+    ]
 
 
 def _number(text):

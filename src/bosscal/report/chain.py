@@ -98,10 +98,14 @@ def _alike(logs: Path) -> Iterator[tuple[str, list[Path]]]:
             path = Path(folder, name)
             found.setdefault(_NUMBERS.sub("#", str(path.relative_to(logs))), []).append(path)
     for paths in found.values():
-        folder, *_, name = paths[0].relative_to(logs).parts
-        stem = name.removesuffix(".log")
-        # The steps of one job each are named by themselves, beside those of many.
-        yield stem if folder != "simulate" and re.fullmatch("[a-z_]+", stem) else folder, paths
+        yield rule_of(paths[0].relative_to(logs)), paths
+
+
+def rule_of(path: Path) -> str:
+    """The rule that a log or a benchmark is of, from its path below the folder of all of them."""
+    folder = path.parts[0]
+    # The steps of one job each are named by themselves, beside those of many.
+    return path.stem if folder != "simulate" and re.fullmatch("[a-z_]+", path.stem) else folder
 
 
 def _files_of(alike: Sequence[Path]) -> tuple[set[str], set[str]]:
