@@ -10,10 +10,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import yaml
+from astropy.io import fits
 from conftest import REPOSITORY
 from simulated import HEADER
 from test_docs import anchor, headings
 
+from bosscal import simulation
+from bosscal.calibration.coadd import weights_of
 from bosscal.calibration.measurement import measure
 from bosscal.report import pages, story
 from bosscal.report.chain import Chain, chain_of, picture
@@ -30,10 +33,11 @@ from bosscal.report.statuses import (
     reasons,
     worst,
 )
-from bosscal.results.coadds import COADD_COLUMNS
+from bosscal.results.coadds import COADD_COLUMNS, coadd_table, rebuild
 from bosscal.results.comparison import COLUMNS
 from bosscal.results.prediction import predict
 from bosscal.results.spectrum import Spectrum
+from bosscal.survey.coadds import read_coadd
 from bosscal.survey.exposure import SpecExposure
 from bosscal.survey.inputs import STRUCTURE, SURVEY_SHA1, Fetched
 from bosscal.survey.paths import mask_bits
@@ -549,3 +553,82 @@ def test_nothing_is_asked_of_a_network():
         for address in re.findall(r"""(?:src|url\(|import|fetch)\s*[=(]?\s*["']?(https?:[^"')]+)""", path.read_text()):
             pytest.fail(f"{path.name}: {address}")
     assert (REPOSITORY / "src/bosscal/report/thresholds.yaml").is_file()
+
+
+# ------------------------------------------------------------------------------------------- faults in spec files
+
+
+def judged_coadd(path, release, plate, mjd, fiber):
+    """The statuses of the coadd of a spec file."""
+    spectrum = read_coadd(path, "", release, plate, mjd, fiber)
+    table = coadd_table(rebuild(spectrum, weights_of(spectrum.vers2d)))
+    return judge(table[0], THRESHOLDS.coadds)
+
+
+def wave(size):
+    """A ripple of ten periods, as no flux distortion has it."""
+    return np.sin(np.linspace(0, 20 * np.pi, size))
+
+
+def scaled(column, factor, every=1):
+    def put(data):
+        data[column][::every] *= factor
+
+    return put
+
+
+def shifted(sigmas):
+    def put(data):
+        data["flux"][::20] += sigmas / np.sqrt(np.maximum(data["ivar"][::20], 1e-30))
+
+    return put
+
+
+def other_bits(every):
+    def put(data):
+        data["and_mask"][::every] ^= 1
+
+    return put
+
+
+def rippled(height):
+    def put(data):
+        data["sky"] *= 1 + height * wave(len(data))
+
+    return put
+
+
+@pytest.mark.parametrize(
+    ("fault", "level", "words"),
+    [
+        (scaled("flux", 1), "ok", ""),
+        (shifted(0.2), "look", "rebuilt less published flux"),
+        (shifted(2), "bad", "rebuilt less published flux"),
+        (scaled("ivar", 1.01, every=4), "look", "whose ivar is rebuilt to 1e-3 is 0.75"),
+        (scaled("ivar", 1.01), "bad", "whose ivar is rebuilt to 1e-3 is 0,"),
+        (other_bits(20), "look", "fraction of equal and-masks is 0.95"),
+        (other_bits(2), "bad", "fraction of equal and-masks is 0.5"),
+        (rippled(0.003), "look", "ln D about its quadratic"),
+        (rippled(0.1), "bad", "ln D about its quadratic"),
+    ],
+)
+def test_each_fault_of_a_coadd_changes_its_status(simulated_root, tmp_path, fault, level, words):
+    """Protects the judgement of coadds from the file on: a published coadd that its exposures do not give is seen, as
+    bad as it is, and said with the number."""
+    with fits.open(simulated_root / simulation.spec_path(1)) as hdus:
+        fault(hdus[1].data)
+        hdus.writeto(tmp_path / "spec.fits")
+    found = judged_coadd(tmp_path / "spec.fits", "sim", 6641, 56383, 1)
+    assert worst(found) == level, reasons(found)
+    assert words in "; ".join(reasons(found))
+
+
+@pytest.mark.parametrize(("factor", "level"), [(1, "ok"), (1.05, "look"), (1.5, "bad")])
+def test_a_fault_of_the_photometry_changes_the_status(real_data, tmp_path, factor, level):
+    """Protects the judgement of SPECTROFLUX, which the simulated spec files do not have."""
+    with fits.open(next((real_data / "sas/dr12").rglob("spec-4961-55719-0378.fits"))) as hdus:
+        hdus[2].data["SPECTROFLUX"] *= factor
+        hdus.writeto(tmp_path / "spec.fits")
+    found = judged_coadd(tmp_path / "spec.fits", "dr12", 4961, 55719, 378)
+    assert worst(found) == level, reasons(found)
+    assert sum("SPECTROFLUX" in reason for reason in reasons(found)) == (3 if factor != 1 else 0)
