@@ -56,7 +56,8 @@ def draw(spectrum: Spectrum) -> Figure:
     measurement, predictions = spectrum.measurement, spectrum.variances
     measured, valid = measurement.variance, measurement.valid
     used = valid[0]
-    wave = power_of_ten(spectrum.exposure.loglam[0][used])
+    of_rows = power_of_ten(spectrum.exposure.loglam[0])
+    wave = of_rows[used]
     expected = f"{spectrum.prediction.header.noise_law}{SKY_SUFFIX}"
 
     simulated = measurement.header.simulated
@@ -70,9 +71,8 @@ def draw(spectrum: Spectrum) -> Figure:
     figure = new_figure("page", 2.8 + top)
     ratio, ranking = figure.subplots(1, 2, width_ratios=[1.5, 1], gridspec_kw=margins(figure, (1, 2), top=top, **ROOM))
     of_pixels = measured[0][used] / predictions[expected][0][used]
-    rows = power_of_ten(spectrum.exposure.loglam[0])
     medians = {
-        name: block_medians(rows, _ratio(measured[0], predictions[name][0], used), RUNNING)
+        name: block_medians(of_rows, _ratio(measured[0], predictions[name][0], used), RUNNING)
         for name in (f"{law.name}{suffix}" for law in LAWS.values() for suffix in law.curves)
     }
     shown = [median for _, median in medians.values()]

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from bosscal.base.elementary import log10
+from bosscal.report.rows import difference_in_words
 
 Point = tuple[int, Any, str, str, str]  # fiber, variance ratio, page, level, OBJTYPE
 
@@ -109,7 +110,7 @@ def residuals_by_fiber(points: Sequence[Residual]) -> str:
         )
         if values
     )
-    return _labelled(
+    return labelled(
         WIDTH, HEIGHT, f"Residuals of the calibration by fiber, {len(points)} fibers, median {medians}", parts
     )
 
@@ -183,7 +184,7 @@ def history(words: str, form: str, points: Sequence[Moment]) -> str:
                 mark = f'<rect class="{kind}" {corner}><title>{title}</title></rect>'
             parts.append(_link(mark, point.page))
         medians.append(f"{camera} {_words(form, np.median([float(point.value) for point in of_camera]))}")
-    return _labelled(SMALL_WIDTH, SMALL_HEIGHT, f"{words} by exposure, medians: {', '.join(medians)}", parts)
+    return labelled(SMALL_WIDTH, SMALL_HEIGHT, f"{words} by exposure, medians: {', '.join(medians)}", parts)
 
 
 def _range(values: Sequence[float], form: str) -> tuple[float, float, list[tuple[float, str]]]:
@@ -233,8 +234,7 @@ def _words(form: str, value: Any) -> str:
 
 
 def _size(value: Any) -> str:
-    """A relative difference, where 0 means exactly 0."""
-    return "–" if not _known(value) else f"{float(value):.1e}" if value else "0"
+    return difference_in_words(float(value)) if _known(value) else "–"
 
 
 def _decade(value: Any) -> int:
@@ -259,8 +259,9 @@ def _fibers(fibers: Sequence[int]) -> tuple[Callable[[float], float], list[str]]
 def _svg(width: int, height: int, title: str, points: Sequence[Point], parts: Sequence[str]) -> str:
     ratios = [float(point[1]) for point in points if _known(point[1])]
     median = f"median {np.median(ratios):.3f}" if ratios else "no ratio known"
-    return _labelled(width, height, f"{title}, {len(points)} fibers, {median}", parts)
+    return labelled(width, height, f"{title}, {len(points)} fibers, {median}", parts)
 
 
-def _labelled(width: int, height: int, label: str, parts: Sequence[str]) -> str:
+def labelled(width: int, height: int, label: str, parts: Sequence[str]) -> str:
+    """An SVG whose points are links, with words for who cannot see it."""
     return f'<svg viewBox="0 0 {width} {height}" role="group" aria-label="{escape(label)}">' + "".join(parts) + "</svg>"

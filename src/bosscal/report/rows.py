@@ -51,7 +51,7 @@ def cell(row: Any, name: str, form: str) -> str:
     return "0" if value == 0 else form.format(value)  # 0 is exact: the same float32 numbers
 
 
-def _size(value: float) -> str:
+def difference_in_words(value: float) -> str:
     """A relative difference, where 0 means exactly 0."""
     return f"{value:.1e}" if value else "0"
 
@@ -110,8 +110,8 @@ def budget_rows(budget: Table) -> list[dict[str, Any]]:
         rows.append(
             {
                 "approximation": approximation,
-                "max": _size(largest[worst]),
-                "median": _size(np.ma.median(np.ma.asarray(effects["median_reldiff"]))),
+                "max": difference_in_words(largest[worst]),
+                "median": difference_in_words(np.ma.median(np.ma.asarray(effects["median_reldiff"]))),
                 "where": "–" if np.ma.is_masked(where) else f"{effects['camera'][worst]}, {where:.0f} Å",
             }
         )

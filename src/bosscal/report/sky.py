@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from bosscal.report.plots import labelled
 from bosscal.report.statuses import LEVELS, SIGNS
 
 WIDTH, HEIGHT, LEFT, BOTTOM = 960, 430, 46, 34
@@ -53,11 +54,7 @@ def sky_map(plates: Sequence[Any], link: Callable[[Any], str]) -> str:
         # The table has the same links, so that the keyboard need not go through thousands here.
         parts.append(f'<a href="{escape(link(plate))}" tabindex="-1">{mark}</a>' if plate.page else mark)
     counts = ", ".join(f"{sum(plate.level == level for plate in placed)} {level}" for level in LEVELS)
-    return (
-        f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="group" aria-label="Plates on the sky: {counts}">'
-        + "".join(parts)
-        + "</svg>"
-    )
+    return labelled(WIDTH, HEIGHT, f"Plates on the sky: {counts}", parts)
 
 
 def bins_of(mjds: NDArray[np.int64]) -> tuple[int, NDArray[np.int64]]:
