@@ -17,6 +17,23 @@ from bosscal.base.tables import build_table, read_table, write_table, write_tabl
 COLUMNS = {"wavelength": ("Angstrom", "of the largest"), "npix": ("", "pixels compared")}
 
 
+def test_tables_are_written_as_astropy_writes_them(tmp_path):
+    """Protects tables from a reader that does not find what was written: every kind of column, masked and not."""
+    numbers = np.array([0.1, 1e-300, np.nan, -np.inf, 1e16, 123456789.123])
+    values = {
+        "float64": numbers, "float32": numbers.astype(np.float32), "int64": np.arange(6), "uint8": np.uint8(range(6)),
+        "bool": numbers > 0, "text": np.array(["a", "", "two words", 'say "so"', "µ", "back\\slash"]),
+    }  # fmt: skip
+    mask = [False, True, False, True, False, True]
+    values |= {f"masked_{name}": np.ma.array(column, mask=mask) for name, column in values.items()}
+    table = build_table(values, {name: ("Angstrom" if "f" in name else "", f"of {name}: so") for name in values})
+    table.meta["exposure"] = {"inputs": [["a", "b"]], "altitude": 12.5, "none": None}
+    write_table(tmp_path / "ours.ecsv", table)
+    table.write(tmp_path / "astropy.ecsv", format="ascii.ecsv")
+    assert (tmp_path / "ours.ecsv").read_bytes() == (tmp_path / "astropy.ecsv").read_bytes()
+    assert read_table(tmp_path / "ours.ecsv")["masked_text"].tolist() == ["a", None, "two words", None, "µ", None]
+
+
 def test_a_failed_write_leaves_the_old_file(tmp_path):
     """Protects results from half-written replacements."""
     path = tmp_path / "table.txt"

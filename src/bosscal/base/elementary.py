@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 _LN2_HIGH = float.fromhex("0x1.62e42fee00000p-1")
 _LN2_LOW = float.fromhex("0x1.a39ef35793c76p-33")
 _LN2 = _LN2_HIGH + _LN2_LOW
-_LN10 = float.fromhex("0x1.26bb1bbb55516p+1")
+LN10 = float.fromhex("0x1.26bb1bbb55516p+1")
 
 _EXP_ORDER = 13  # |x| <= ln 2 / 2
 _CHUNK = 1 << 14  # of a long series' argument: 128 kB that stay in the cache from term to term
@@ -49,7 +49,7 @@ def _exp_series(x: NDArray[np.float64], total: NDArray[np.float64]) -> None:
 
 def power_of_ten(x: ArrayLike) -> NDArray[np.float64]:
     """10**x."""
-    return exp(np.asarray(x, dtype=np.float64) * _LN10)
+    return exp(np.asarray(x, dtype=np.float64) * LN10)
 
 
 def log(x: ArrayLike) -> NDArray[np.float64]:
@@ -68,7 +68,7 @@ def log(x: ArrayLike) -> NDArray[np.float64]:
 
 def log10(x: ArrayLike) -> NDArray[np.float64]:
     """log10 x, for positive x."""
-    return log(x) / _LN10
+    return log(x) / LN10
 
 
 def cosine(turns: ArrayLike) -> NDArray[np.float64]:

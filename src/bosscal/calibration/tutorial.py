@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bosscal.base.arithmetic import interpolate_rows, inverse_where
-from bosscal.base.elementary import log10, power_of_ten
+from bosscal.base.elementary import LN10, power_of_ten
 from bosscal.survey.exposure import CameraExposure, FrameExposure, SpecExposure
 from bosscal.survey.masks import good_pixels
 
@@ -68,8 +68,9 @@ def _from_frames(exposure: FrameExposure, allowed_bits: int = 0) -> Reconstructi
     good = good_pixels(exposure.mask, exposure.ivar, allowed_bits)
     good_electrons = good_pixels(exposure.emask, exposure.eivar, allowed_bits)
     # The spFrame and the spCFrame hold the same wavelengths; the notebook keeps them as float32.
-    wave = power_of_ten(exposure.loglam).astype(np.float32)
-    bin_ratio = _bin_ratio(wave, exposure.distort_grid[2])
+    exact = power_of_ten(exposure.loglam)
+    wave = exact.astype(np.float32)
+    bin_ratio = _bin_ratio(_log10_of_rounded(exposure.loglam, exact, wave), exposure.distort_grid[2])
     distort = _distort(wave, exposure.distort, exposure.distort_grid)
     applied = np.where(good, exposure.flux, 0) * inverse_where(exposure.eflux, good_electrons)
     return Reconstruction(
@@ -88,9 +89,14 @@ def _from_spec(exposure: SpecExposure, allowed_bits: int = 0) -> Reconstruction:
     return Reconstruction(exposure.calib.astype(np.float64), inverse_where(exposure.ivar, good))
 
 
-def _bin_ratio(wave: NDArray[np.float32], dloglam: float) -> NDArray[np.floating]:
-    """Coadd bin over pixel width, the notebook's way: numpy's central differences of log10(wave) in float32."""
-    loglam = log10(wave).astype(np.float32)
+def _log10_of_rounded(loglam: NDArray[np.float64], wave: NDArray, rounded: NDArray) -> NDArray[np.float32]:
+    """log10 of a rounded wavelength, in float32, from that of the wavelength itself: ``loglam`` = log10(``wave``)."""
+    change = rounded / wave - 1  # 6e-8 at most: ln(1 + change) to 1e-22 by two terms of its series
+    return (loglam + (change - change**2 / 2) / LN10).astype(np.float32)
+
+
+def _bin_ratio(loglam: NDArray[np.float32], dloglam: float) -> NDArray[np.floating]:
+    """Coadd bin over pixel width, the notebook's way: numpy's central differences of log10 of it in float32."""
     return np.float32(dloglam) / np.gradient(loglam, axis=1)
 
 

@@ -8,10 +8,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from bosscal.base.arithmetic import inverse_where
 from bosscal.base.linear import inverse_normal
 from bosscal.base.statistics import MAD_TO_SIGMA, RowMedians, SortedRows
 
 _HUBER = 1.5  # residuals beyond this many robust standard deviations lose weight
+_LEAST = 0.1  # of the measured variance: what is expected is not less
 _ITERATIONS = 12  # the fit has settled to 1e-3 of its uncertainties by then
 
 
@@ -198,27 +200,25 @@ def fit_terms(
         Robust relative scatter about the fit.
     """
     valid = valid & np.isfinite(variance) & (variance > 0)
-    fitted = valid.sum(axis=1) > len(terms)
-    valid = valid[fitted]
-    variance = np.where(valid, variance[fitted].astype(np.float64), 1.0)
-    offset = np.zeros_like(variance) if offset is None else np.where(valid, offset[fitted], 0.0)
-    columns = [np.where(valid, term[fitted], 0.0) for term in terms]
-    # Columns of very different size would cost digits; a column of zeros (no object light) stays one.
-    sizes = np.stack([np.maximum(column.max(axis=1, initial=0), np.finfo(np.float64).tiny) for column in columns])
-    for column, size in zip(columns, sizes, strict=True):
-        column /= size[:, np.newaxis]
-
-    number, nfiber = len(columns), len(variance)
+    count = valid.sum(axis=1)
+    fitted = count > len(terms)
+    chosen = slice(None) if fitted.all() else fitted
+    valid = valid[chosen]
+    # Everything as a fraction of the measured variance, and 0 where a pixel is not valid.
+    per_variance = inverse_where(np.asarray(variance[chosen], dtype=np.float64), valid)
+    columns = [np.where(valid, term[chosen], 0.0) * per_variance for term in terms]
+    constant = None if offset is None else np.where(valid, offset[chosen], 0.0) * per_variance
+    number, nfiber = len(columns), len(valid)
     normal, right = np.empty((number, number, nfiber)), np.empty((number, nfiber))
-    # What the sums are of, but for the weights, is the same in every iteration, and 0 where a pixel is not valid.
+    # What the sums are of, but for the weights, is the same in every iteration.
     products = {
         (place, other): columns[place] * columns[other] for place in range(number) for other in range(place, number)
     }
-    above = [column * (variance - offset) for column in columns]
-    least = 0.1 * variance
-    weight = 1 / variance**2
-    expected, part = np.empty_like(variance), np.empty_like(variance)
-    medians = RowMedians(valid)
+    above = columns if constant is None else [column * (1 - constant) for column in columns]
+    weight = np.ones(valid.shape)  # of the fractions: a variance's error is a fraction of itself
+    expected, part = np.empty_like(weight), np.empty_like(weight)
+    size_of_residual = np.empty(valid.shape, dtype=np.float32)
+    medians = RowMedians(count[chosen])
     for _ in range(_ITERATIONS):
         for (place, other), product in products.items():
             normal[place, other] = normal[other, place] = np.einsum("fr,fr->f", weight, product)
@@ -226,30 +226,30 @@ def fit_terms(
             right[place] = np.einsum("fr,fr->f", weight, product)
         inverted = inverse_normal(normal)
         coefficients = (inverted * right).sum(axis=1)
-        expected[:] = offset
-        for coefficient, column in zip(coefficients, columns, strict=True):
+        np.multiply(coefficients[0][:, np.newaxis], columns[0], out=expected)
+        for coefficient, column in zip(coefficients[1:], columns[1:], strict=True):
             expected += np.multiply(coefficient[:, np.newaxis], column, out=part)
-        # A fit may go through zero on the way; the measurement bounds how small a variance can be.
-        np.maximum(expected, least, out=expected)
+        if constant is not None:
+            expected += constant
+        # A fit may go through zero on the way; the measurement bounds how small a variance can be. What is not valid
+        # is there, and no residual is larger.
+        np.maximum(expected, _LEAST, out=expected)
         per_expected = np.reciprocal(expected, out=expected)
-        residual = np.multiply(variance, per_expected, out=part)
-        residual -= 1
-        size_of_residual = residual.astype(np.float32)
+        np.subtract(per_expected, 1, out=size_of_residual, casting="same_kind")
         np.abs(size_of_residual, out=size_of_residual)
-        scatter = MAD_TO_SIGMA * np.ma.filled(medians(size_of_residual), 0)
+        scatter = MAD_TO_SIGMA * medians(size_of_residual)
         # Huber's weight is 1 up to the allowed residual, then falls as its inverse.
         allowed = np.maximum(_HUBER * scatter, np.finfo(np.float32).tiny).astype(np.float32)[:, np.newaxis]
         np.maximum(size_of_residual, allowed, out=size_of_residual)
-        huber = np.divide(allowed, size_of_residual, out=size_of_residual)
-        part[:] = huber  # a product of two types would take twice as long
+        np.divide(allowed, size_of_residual, out=part, casting="same_kind")
         np.multiply(per_expected, per_expected, out=weight)
         weight *= part
     diagonal = np.einsum("iif->if", inverted)
-    errors = scatter * np.sqrt(np.maximum(diagonal, 0)) / sizes
+    errors = scatter * np.sqrt(np.maximum(diagonal, 0))
 
     def of_all(values: NDArray) -> np.ma.MaskedArray:
         result = np.ma.masked_all(fitted.shape, dtype=np.float64)
         result[fitted] = values
         return result
 
-    return [of_all(values) for values in coefficients / sizes], [of_all(values) for values in errors], of_all(scatter)
+    return [of_all(values) for values in coefficients], [of_all(values) for values in errors], of_all(scatter)

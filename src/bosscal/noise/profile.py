@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from bosscal.calibration.measurement import WIDTH_RANGE
+from bosscal.noise.tables import place_on_grid
 
 # The tables below are filled by interpolation between Chebyshev nodes, so building them takes 0.1 s, and are
 # fine enough for linear look-up: 5e-6 of the variance at worst (tests/test_noise.py).
@@ -102,14 +103,6 @@ def _profile_sums_table() -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     return both[:, 0].astype(np.float32), both[:, 1].astype(np.float32)
 
 
-def _position(value: ArrayLike, low: float, high: float, size: int) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
-    """Index of the grid point to the left and the fraction of a step beyond it; NaN fraction outside the grid."""
-    position = (np.asarray(value, dtype=np.float64) - low) * ((size - 1) / (high - low))
-    inside = (position >= 0) & (position <= size - 1)
-    index = np.minimum(np.where(inside, position, 0).astype(np.intp), size - 2)
-    return index, np.where(inside, position - index, np.nan)
-
-
 def effective_width(ratio: ArrayLike, sigma: ArrayLike) -> NDArray[np.float64]:
     """Number of pixels whose read noise enters an optimally weighted extraction.
 
@@ -129,15 +122,24 @@ def effective_width(ratio: ArrayLike, sigma: ArrayLike) -> NDArray[np.float64]:
     """
     table = _effective_width_table()
     nsigma, nlevel = table.shape
-    row, up = _position(sigma, *WIDTH_RANGE, nsigma)
+    row, up = place_on_grid(sigma, *WIDTH_RANGE, nsigma)
     # The logarithm's last digit is another on other processors; it does not survive rounding to float32.
-    level = np.log1p(np.asarray(ratio, dtype=np.float64)).astype(np.float32).astype(np.float64)
-    column, right = _position(np.minimum(level, _LEVEL_MAX), 0, _LEVEL_MAX, nlevel)
+    level = np.log1p(np.asarray(ratio, dtype=np.float64)).astype(np.float32)
+    column, right = place_on_grid(np.minimum(level, _LEVEL_MAX, dtype=np.float64), 0, _LEVEL_MAX, nlevel)
     flat, corner = table.ravel(), row * nlevel + column
-    low, high = flat[corner], flat[corner + nlevel]
-    low = low + right * (flat[corner + 1] - low)
-    high = high + right * (flat[corner + nlevel + 1] - high)
-    return low + up * (high - low)
+
+    def along_levels(left: NDArray[np.intp]) -> NDArray[np.float64]:
+        low, high = (flat.take(place, mode="clip").astype(np.float64) for place in (left, left + 1))
+        high -= low
+        high *= right
+        high += low
+        return high
+
+    result, high = along_levels(corner), along_levels(corner + nlevel)
+    high -= result
+    high *= up
+    result += high
+    return result
 
 
 def profile_sums(sigma: ArrayLike) -> tuple[NDArray[np.floating], NDArray[np.floating]]:
@@ -149,6 +151,6 @@ def profile_sums(sigma: ArrayLike) -> tuple[NDArray[np.floating], NDArray[np.flo
         As of :func:`effective_width`.
     """
     tables = _profile_sums_table()
-    left, fraction = _position(sigma, *WIDTH_RANGE, tables[0].size)
+    left, fraction = place_on_grid(sigma, *WIDTH_RANGE, tables[0].size)
     readout, photons = (table[left] + fraction * (table[left + 1] - table[left]) for table in tables)
     return readout, photons

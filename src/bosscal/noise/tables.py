@@ -22,6 +22,38 @@ def read_table(name: str) -> dict[str, Any]:
     return content
 
 
+def place_on_grid(
+    values: ArrayLike, low: float, high: float, size: int
+) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
+    """Places of values on an even grid.
+
+    Parameters
+    ----------
+    values : array
+    low, high : float
+        First and last point of the grid.
+    size : int
+        Number of its points.
+
+    Returns
+    -------
+    index : array of int
+        The grid point to the left.
+    fraction : array
+        Of a step beyond it; NaN outside the grid.
+    """
+    position: NDArray[np.float64] = np.subtract(values, low, dtype=np.float64)
+    position *= (size - 1) / (high - low)
+    if position.min(initial=0) >= 0 and position.max(initial=0) <= size - 1:
+        index = position.astype(np.intp)
+    else:
+        inside = (position >= 0) & (position <= size - 1)
+        position = np.where(inside, position, np.nan)
+        index = np.where(inside, position, 0).astype(np.intp)
+    index = np.minimum(index, size - 2)
+    return index, position - index
+
+
 class Grid:
     """Linear interpolation in several variables on even grids, constant beyond the ends of each.
 

@@ -21,7 +21,7 @@ import numpy as np
 from jinja2.filters import do_mark_safe
 
 from bosscal.base.outcomes import Failure
-from bosscal.base.tables import plain
+from bosscal.base.tables import write_ecsv
 from bosscal.noise.law import SKY_SUFFIX
 from bosscal.noise.laws import LAWS, label_of
 from bosscal.report import assets, templates
@@ -425,7 +425,7 @@ def _exports(summary: Table, judged: Sequence[Judged]) -> Iterator[tuple[str, by
 
 def _ecsv(table: Table) -> str:
     text = io.StringIO()
-    plain(table).write(text, format="ascii.ecsv")
+    write_ecsv(text, table)
     return text.getvalue()
 
 

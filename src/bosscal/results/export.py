@@ -69,11 +69,9 @@ def calibration_images(exposure: FrameExposure, prediction: Prediction) -> dict[
     images: dict[str, NDArray] = {name: np.zeros(shape, dtype=">f4") for name in IMAGES}
     images |= {"LOGLAM": np.empty(shape, dtype=">f8"), "MASK": exposure.mask.astype(">i4")}
     images["EVARSKY"][:] = prediction.sky_variance
-    dispersion = exposure.dispersion
-    known = (dispersion > 0) & (dispersion < WIDEST)
-    images["WAVEDISP"][known] = np.round(dispersion[known] / STEPS["WAVEDISP"]) * STEPS["WAVEDISP"]
     if prediction.additive is not None:
         images["ADDITIVE"][:] = prediction.additive
+    step = STEPS["WAVEDISP"]
     for places in exposure.bundles():
         bundle = exposure.take(places)
         measurement = measure(bundle, prediction.calib[places], prediction.header.mask_allow)
@@ -85,6 +83,9 @@ def calibration_images(exposure: FrameExposure, prediction: Prediction) -> dict[
         images["EVARPRED"][places] = law.variance(measurement) + prediction.sky_variance[places]
         images["READNOIS"][places] = measurement.readnoise
         images["SIGMA"][places] = measurement.sigma
+        dispersion = bundle.dispersion
+        known = (dispersion > 0) & (dispersion < WIDEST)
+        images["WAVEDISP"][places] = np.where(known, np.round(dispersion / step) * step, 0)
     return images
 
 

@@ -302,10 +302,11 @@ def _stored_wavelengths(
         loglam[wrong] = of_trace_set[wrong]
     if without.any():
         loglam = np.where(without, of_trace_set, loglam)
-    difference = np.abs(loglam - of_trace_set)
-    largest = difference.max()
+    # In their place: the wavelengths of the trace set are not needed after this.
+    difference = np.subtract(loglam, of_trace_set, out=of_trace_set)
+    largest = max(difference.max(), -difference.min())
     if not largest < OTHER_LOGLAM:
-        index, where = np.unravel_index(difference.argmax(), difference.shape)
+        index, where = np.unravel_index(np.abs(difference).argmax(), difference.shape)
         raise UserError(
             f"{file.path}: its wavelengths are not those of the trace set in {frame_path}, by up to {largest:.1e} dex "
             f"(fiber {fiber[index]}, row {where}): they do not belong together"

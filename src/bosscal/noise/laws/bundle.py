@@ -18,6 +18,7 @@ from numpy.typing import ArrayLike, NDArray
 from bosscal.calibration.measurement import Measurement
 from bosscal.noise.law import Law
 from bosscal.noise.profile import shot_noise
+from bosscal.noise.tables import place_on_grid
 from bosscal.survey.exposure import BUNDLE
 
 PITCH = 6.6  # pixels between fibers, measured on the x of full spec files
@@ -89,10 +90,7 @@ def bundle_variance(
     array
         electrons². All arguments broadcast.
     """
-    position = (np.asarray(sigma, dtype=np.float64) - SIGMA[0]) / (SIGMA[1] - SIGMA[0])
-    inside = (position >= 0) & (position <= SIGMA.size - 1)
-    left = np.minimum(np.where(inside, position, 0).astype(np.intp), SIGMA.size - 2)
-    fraction = np.where(inside, position - left, np.nan)
+    left, fraction = place_on_grid(sigma, SIGMA[0], SIGMA[-1], SIGMA.size)
     place = left * BUNDLE + (np.asarray(fiber) - 1) % BUNDLE
     own, others, readout = (
         flat[place] + fraction * (flat[place + BUNDLE] - flat[place])
