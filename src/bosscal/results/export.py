@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 from astropy.io import fits
 from numpy.typing import NDArray
@@ -42,11 +44,24 @@ PLUG_MAP = {
     "YFOCAL": ("D", "mm", "YFOCAL of the plug map; NaN where unknown"),
 }
 
-# Images of few different values, or of none, and how each is compressed: whole numbers are quickest by Rice.
-COMPRESSED = {"ADDITIVE": "GZIP_1", "READNOIS": "GZIP_1", "WAVEDISP": "RICE_1", "MASK": "RICE_1"}
-# Step of an image that is stored in whole numbers, which readers of FITS scale (BSCALE). The dispersion is known to a
-# hundredth at best.
-STEPS = {"WAVEDISP": 1 / 1024}
+
+class Packing(NamedTuple):
+    """How an image is compressed without loss: by which algorithm, and in whole numbers of which step and type."""
+
+    algorithm: str
+    step: float | None = None  # readers of FITS scale by it (BSCALE)
+    dtype: str = ""
+
+
+# Images of few different values, of none, or of smooth ones: whole numbers are quickest by Rice. The dispersion is
+# known to a hundredth at best, and wavelengths to a km/s; a step of theirs is 3 m/s.
+COMPRESSED = {
+    "LOGLAM": Packing("RICE_1", 4e-9, ">i4"),
+    "ADDITIVE": Packing("GZIP_1"),
+    "READNOIS": Packing("GZIP_1"),
+    "WAVEDISP": Packing("RICE_1", 1 / 1024, ">i2"),
+    "MASK": Packing("RICE_1"),
+}
 WIDEST = 30  # bins of 1e-4 dex: no line is wider, and what a dead fiber's trace set tells of one is nothing
 GZIP_TIME = 4  # where a stream of gzip has its time, four bytes
 
@@ -71,11 +86,10 @@ def calibration_images(exposure: FrameExposure, prediction: Prediction) -> dict[
     images["EVARSKY"][:] = prediction.sky_variance
     if prediction.additive is not None:
         images["ADDITIVE"][:] = prediction.additive
-    step = STEPS["WAVEDISP"]
     for places in exposure.bundles():
         bundle = exposure.take(places)
         measurement = measure(bundle, prediction.calib[places], prediction.header.mask_allow)
-        images["LOGLAM"][places] = bundle.loglam
+        images["LOGLAM"][places] = _in_steps("LOGLAM", bundle.loglam)
         images["CALIB"][places] = prediction.calib[places] * inverse(measurement.flat)
         images["ELECTRONS"][places] = measurement.electrons
         images["SKY"][places] = measurement.sky_electrons
@@ -85,8 +99,14 @@ def calibration_images(exposure: FrameExposure, prediction: Prediction) -> dict[
         images["SIGMA"][places] = measurement.sigma
         dispersion = bundle.dispersion
         known = (dispersion > 0) & (dispersion < WIDEST)
-        images["WAVEDISP"][places] = np.where(known, np.round(dispersion / step) * step, 0)
+        images["WAVEDISP"][places] = np.where(known, _in_steps("WAVEDISP", dispersion), 0)
     return images
+
+
+def _in_steps(name: str, values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Values of an image as they will be stored: a whole number of steps."""
+    step = COMPRESSED[name].step or 1
+    return np.round(values / step) * step
 
 
 def write_calib(path: Pathlike, exposure: FrameExposure, prediction: Prediction) -> None:
@@ -148,14 +168,14 @@ def _forget_times(path: Pathlike) -> None:
 
 
 def _image(name: str, image: NDArray) -> fits.ImageHDU | fits.CompImageHDU:
-    """An image, compressed without loss if it is one of few different values, which every reader of FITS unpacks."""
+    """An image, compressed if :data:`COMPRESSED` says so, which every reader of FITS unpacks."""
     if name not in COMPRESSED:
         return fits.ImageHDU(image, name=name)
-    step = STEPS.get(name)
+    algorithm, step, dtype = COMPRESSED[name]
     if step:
-        image = np.round(image / step).astype(">i2")
+        image = np.round(image / step).astype(dtype)
     tiles = {"tile_shape": (min(BUNDLE, len(image)), image.shape[1]), "quantize_level": 0}
-    hdu = fits.CompImageHDU(image, name=name, compression_type=COMPRESSED[name], **tiles)
+    hdu = fits.CompImageHDU(image, name=name, compression_type=algorithm, **tiles)
     if step:
         hdu.header["BSCALE"] = step
     return hdu
