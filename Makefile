@@ -1,7 +1,7 @@
 # make           set everything up in .venv, run config.yaml, print where the report is
 # make env       set everything up in .venv only
-# make check     the quick tests: units, about five minutes
-# make test      those and the workflow's
+# make check     the quick tests: units, two minutes on two cores
+# make test      those and the workflow's, nine minutes on two cores
 # make test-all  every test
 # make lint      check style, types, and the workflow
 # make bench     measure speed and memory
@@ -26,6 +26,8 @@ PIP = -m pip install --quiet --disable-pip-version-check
 # What resolves the dependencies has an environment of its own: it is no part of the one that it locks.
 LOCK_VENV = .venv-lock
 UV = uv==0.13.9
+# Each file's tests in one process, so many at a time as there are cores; the workflow's tests use two each.
+PYTEST = $(PY) -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile
 
 .PHONY: run fetch pack vendor env check test test-all lint bench docs lock clean
 
@@ -51,13 +53,13 @@ $(READY): requirements.lock pyproject.toml
 	@touch $@
 
 check: $(READY)
-	$(PY) -m pytest -m "not workflow and not slow"
+	$(PYTEST) -m "not workflow and not slow"
 
 test: $(READY)
-	$(PY) -m pytest -m "not slow"
+	$(PYTEST) -m "not slow"
 
 test-all: $(READY)
-	$(PY) -m pytest
+	$(PYTEST)
 
 lint: $(READY)
 	$(PY) -m ruff check

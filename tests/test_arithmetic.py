@@ -4,6 +4,7 @@ import ast
 import hashlib
 
 import numpy as np
+import pytest
 from conftest import REPOSITORY
 from simulated import run_elsewhere
 
@@ -130,6 +131,7 @@ def digests(path):
     return {name: hashlib.sha1(np.ascontiguousarray(array)).hexdigest() for name, array in arrays.items()}
 
 
+@pytest.mark.slow
 def test_results_are_the_same_on_every_processor(tmp_path, red_exposure):
     """Protects every number that is stored: vector instructions and the kernels of BLAS leave no trace in them."""
     few = red_exposure.take(np.r_[0:20, 200:220, 480:500])

@@ -226,6 +226,7 @@ def test_inverse_near_the_diagonal():
         )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("weights", ["ivar", "median_reflected"])
 def test_covariance_by_monte_carlo(weights):
     """Protects the covariance that is written: variances and correlations of coadds of nothing but noise."""
@@ -358,6 +359,7 @@ def coadds(spectra):
     return of_release
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("release", ["dr12", "dr14", "dr17"])
 def test_every_real_coadd_comes_out(coadds, release):
     """Protects every number of the table in docs/coadd.md, and how well coadds have to come out: see the limits."""
@@ -666,6 +668,7 @@ def test_a_file_without_headers(real_data, tmp_path):
     assert all(set(pair.repeat.chi) == {"stated", "without_floor"} for pair in pairs)
 
 
+@pytest.mark.slow
 @pytest.mark.workflow
 def test_the_workflow_with_lost_headers(real_data, tmp_path):
     """Protects a run over such files from a server: the beginnings of the spCFrame files that are there are fetched by

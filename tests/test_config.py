@@ -411,6 +411,7 @@ def test_a_row_without_a_release_is_named(tmp_path):
         rows_of(tmp_path, "plate,fibers\n4000,all\n", release=None)
 
 
+@pytest.mark.slow
 def test_thousands_of_rows_take_seconds(tmp_path):
     """Protects the survey, and its mistakes: 100,000 rows, of which each is wrong the second time."""
     rows = [f"{4000 + fiber // 1000},{fiber % 1000 + 1}" for fiber in range(100_000)]

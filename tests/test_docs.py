@@ -680,6 +680,7 @@ def test_simulated_curves_follow_the_published(simulated_curves, published_data)
         assert values[4] < limit, (label, figure)
 
 
+@pytest.mark.slow
 def test_the_tutorials_numbers_on_the_simulated_plate(default_run):
     """Protects the table that puts the tutorial's published differences beside those of the simulated plate, and that
     they are alike: in the same figure the relative ones to 15 %, the absolute ones to 40 %."""

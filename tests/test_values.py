@@ -764,6 +764,7 @@ def test_a_platelist_without_a_column_is_named(simulated_root, tmp_path, column)
         read_platelist(path)
 
 
+@pytest.mark.slow
 def test_every_real_file_is_what_its_name_says(real_data):
     """Protects real files from being refused: header, object, exposures, wavelengths and values of all of them."""
     for path in sorted(real_data.rglob("spec-*.fits")):

@@ -100,6 +100,7 @@ def test_same_inputs_give_the_same_report(default_run, tmp_path):
 # ------------------------------------------------------------------------------------------ other configurations
 
 
+@pytest.mark.slow
 def test_a_whole_plate_has_figures_of_exposures_instead_of_fibers(default_run, tmp_path):
     """Protects `fibers: all`: the same rules, no figure per fiber, dead and unplugged fibers listed with the reason."""
     workflow = default_run.copy(tmp_path).configure(
@@ -172,6 +173,7 @@ def link_tree(source, target):
         link.symlink_to(path.resolve())
 
 
+@pytest.mark.slow
 def test_a_release_with_a_position_correction_needs_it_of_every_exposure(tmp_path, default_run):
     """Protects releases after DR12, and frames over HTTP: T is used, a camera exposure without its spXYthrucorr file
     ends in one line and costs no other; and mirrors: what is there already is not fetched again."""

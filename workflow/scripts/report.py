@@ -2,7 +2,6 @@
 
 import time
 from dataclasses import replace
-from functools import lru_cache
 from importlib.metadata import version
 from pathlib import Path
 
@@ -125,7 +124,7 @@ class Spectra:
 
     def __init__(self, frames):
         self._frames = frames
-        self._read = lru_cache(1)(self._measured)  # pages come by camera exposure
+        self._unit, self._of_unit = None, None  # pages come by camera exposure
         self._positions = {}
 
     def spectrum(self, target):
@@ -139,6 +138,13 @@ class Spectra:
             places = zip(exposure.xfocal.tolist(), exposure.yfocal.tolist(), strict=True)
             self._positions[key] = dict(zip(exposure.fiber.tolist(), places, strict=True))
         return self._positions[key]
+
+    def _read(self, folder, unit):
+        if self._unit != (folder, unit):
+            self._unit, self._of_unit = None, None  # before the next is there too
+            self._of_unit = self._measured(folder, unit)
+            self._unit = folder, unit
+        return self._of_unit
 
     def _measured(self, folder, unit):
         if f"{folder}/{unit}" not in self._frames:
