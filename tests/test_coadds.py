@@ -391,6 +391,7 @@ def test_every_real_coadd_comes_out(coadds, release):
         assert 0.7 < found["coadd_variance_ratio"] < 0.82
 
 
+@pytest.mark.slow
 def test_rejection_from_nothing(coadds):
     """Protects the numbers of rejected pixels in docs/coadd.md: found again without the file's own marks."""
     expected = {("dr12", 4961, 378): (51, 51), ("dr17", 7339, 733): (1446, 1462)}
@@ -406,6 +407,7 @@ def test_rejection_from_nothing(coadds):
         assert [np.sum(of_file & of_ours), np.sum(of_file)] == [both, marked]
 
 
+@pytest.mark.slow
 def test_rounding_of_wavelengths(coadds):
     """Protects what docs/coadd.md says of float32 wavelengths: what moving them within their rounding changes."""
     expected = {("dr12", 4961, 378): (0.0006, 0.005, 0.0002), ("dr14", 6118, 956): (0.0008, 0.005, 0.004)}

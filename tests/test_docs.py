@@ -721,6 +721,7 @@ def test_position_correction_of_two_spectra(exposures):
     )
 
 
+@pytest.mark.slow
 def test_free_strengths_of_the_page(exposures, simulated):
     """Protects the table of free strengths in docs/noise.md: median and middle 68 % over blue camera exposures."""
     (table,) = table_of(REPOSITORY / "docs/noise.md", "spectra")

@@ -227,6 +227,7 @@ def test_dots_do_not_hide_what_was_measured(spectra):
     assert lines["electrons"].get_zorder() > lines["variance"].get_zorder()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["frames", "spec"])
 def test_files_are_small_and_fonts_embedded(spectra, tmp_path, name):
     """Protects uploads to a journal: no file has 1 MB, fonts are TrueType, few points are vectors and no image."""

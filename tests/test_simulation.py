@@ -271,6 +271,7 @@ def test_seed_exposure_and_camera_have_streams_of_their_own():
 OTHER = simulation.Plate(5123, 55700)
 
 
+@pytest.mark.slow
 def test_any_plate_is_made_from_its_numbers_and_the_seed(tmp_path):
     """Protects a survey of simulated plates: each its own fibers, and the exact model gives its flux."""
     expnum = OTHER.exposures[0]
