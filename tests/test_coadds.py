@@ -428,6 +428,7 @@ def test_rounding_of_wavelengths(coadds):
         assert np.mean(np.abs(second.ivar[good] / first.ivar[good] - 1) > 1e-3) == pytest.approx(missing, rel=0.4)
 
 
+@pytest.mark.slow
 def test_plate_of_fifteen_standards(coadds, tmp_path):
     """Protects the plate's model on real data, its numbers in docs/coadd.md, and the file in the survey's form."""
     standards = [one for one in coadds("dr14") if one.spectrum.plate == 6118]
@@ -478,6 +479,7 @@ def test_the_file_of_a_coadd(coadds, tmp_path):
         assert len(hdus["EXPOSURES"].data) == len(rebuilt.spectrum.exposures)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("release", ["dr12", "dr14", "dr17"])
 def test_repeats_of_the_page(spectra, release):
     """Protects both tables of docs/repeats.md, and that errors without the floor are right to 3 %."""
