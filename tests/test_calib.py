@@ -20,7 +20,7 @@ from bosscal.calibration.coadd import weights_of
 from bosscal.noise.laws import LAWS, PREDICTIONS
 from bosscal.results.calib import read_calib
 from bosscal.results.coadds import rebuild, rebuild_subset, write_coadd
-from bosscal.results.export import write_calib
+from bosscal.results.export import calibration_images, write_calib
 from bosscal.run.configuration import read_configuration
 from bosscal.run.releases import read_releases
 from bosscal.survey.coadds import read_coadd
@@ -88,6 +88,16 @@ def test_the_dispersion_of_the_survey_comes_back(calib, red_exposure, simulated_
     sigma = stored[11].astype(float) * 1e-4 * np.log(10) * calib.wavelength(12)
     np.testing.assert_allclose(calib.dispersion(12), sigma, rtol=1e-3)
     assert 0.8 < np.median(sigma) < 2.5  # Angstrom: the resolution of BOSS is about 2000
+
+
+def test_wavelengths_are_rounded_to_metres_a_second(red_exposure, red_prediction, tmp_path):
+    """Protects wavelengths from what compresses them: off by half a step at most, and the same in file and library."""
+    loglam = read_calib_of(tmp_path / "spCalib.fits", red_exposure, red_prediction).images["LOGLAM"]
+    assert loglam.dtype.kind == "f"
+    assert loglam.dtype.itemsize == 8
+    off = np.abs(loglam - red_exposure.loglam).max() * np.log(10) * 299792.458  # km/s
+    assert 0 < off < 1.5e-3
+    np.testing.assert_array_equal(loglam, calibration_images(red_exposure, red_prediction)["LOGLAM"])
 
 
 def test_a_dispersion_that_cannot_be_read_costs_nothing_else(red_exposure, red_prediction, simulated_root, tmp_path):

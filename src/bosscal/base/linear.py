@@ -15,8 +15,8 @@ def inverse_normal(normal: NDArray[np.float64]) -> NDArray[np.float64]:
     result[np.arange(size), np.arange(size)] = 1
     original = np.einsum("iif->if", normal).copy()
     for pivot in range(size):
-        singular = matrix[pivot, pivot] <= _SINGULAR * original[pivot]
-        per_pivot = 1 / np.where(singular, np.inf, matrix[pivot, pivot])
+        regular = matrix[pivot, pivot] > _SINGULAR * original[pivot]
+        per_pivot = 1 / np.where(regular, matrix[pivot, pivot], np.inf)
         result[pivot] *= per_pivot
         matrix[pivot] *= per_pivot  # 0 where that is singular, so that nothing is subtracted from the others
         factor = matrix[:, pivot].copy()

@@ -19,7 +19,7 @@ from bosscal.survey.exposure import BUNDLE, FrameExposure
 
 # name of the HDU: (BUNIT, meaning), in the order of the file; all 2D[nfiber, nrow]
 IMAGES = {
-    "LOGLAM": ("dex(Angstrom)", "log10 of the vacuum wavelength"),
+    "LOGLAM": ("dex(Angstrom)", "log10 of the vacuum wavelength, in steps of 4e-9"),
     "CALIB": (f"{FITS_FLUX} electron-1", "flux per detected electron; 0: none"),
     "ADDITIVE": (FITS_FLUX, "flux without electrons: flux = N_object CALIB + this"),
     "ELECTRONS": ("electron", "detected electrons per row, sky included"),
@@ -46,7 +46,7 @@ PLUG_MAP = {
 
 
 class Packing(NamedTuple):
-    """How an image is compressed without loss: by which algorithm, and in whole numbers of which step and type."""
+    """How an image is compressed: by which algorithm, and in whole numbers of which step and type, if in any."""
 
     algorithm: str
     step: float | None = None  # readers of FITS scale by it (BSCALE)
